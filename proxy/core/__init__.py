@@ -1,0 +1,1 @@
+"""The vocabulary: only types that two packages exchange. Imports nothing of ours."""

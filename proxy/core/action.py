@@ -1,0 +1,61 @@
+"""What is asked (Action) and how far a rule goes (Target). Each protocol brings its own of both.
+
+A request can have parts that different rules allow: a read of 20 registers may be covered by two rules of 10.
+So an action numbers its parts, its *atoms*, and coverage is a bit mask over them (bit ``i`` = atom ``i``).
+An action of one part has the mask 1. Allowed means: the union of what the rules admit is the whole mask.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Action(Protocol):
+    """One elementary thing somebody asks to do to a device, parsed and canonical.
+
+    A compound message (Modbus FC 23, an OPC UA Write of five nodes) becomes several actions.
+    """
+
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def verb(self) -> str: ...
+    @property
+    def changes(self) -> bool:
+        """True if the device is changed by it: then policy wants proof of who speaks (T01, T02)."""
+        ...
+
+    @property
+    def atoms(self) -> int:
+        """The mask of all parts, ``(1 << n) - 1``."""
+        ...
+
+    def describe(self) -> str:
+        """For records and people, e.g. ``write holding 40 = 77 (unit 1)``. Never raises, at most 120 characters."""
+        ...
+
+
+class Target(Protocol):
+    """How far one rule goes, in the words of its protocol. Pure, total, without state."""
+
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def verb(self) -> str: ...
+
+    @property
+    def values_matter(self) -> bool:
+        """True if `admits` looks at values, so that a verdict does not hold for another value."""
+        ...
+
+    def covers(self, action: Action) -> int:
+        """The atoms of `action` that lie inside this target, values not looked at. 0 for another verb."""
+        ...
+
+    def admits(self, action: Action) -> int:
+        """The atoms of `action` inside this target whose values are within its windows: a subset of `covers`."""
+        ...
+
+    def describe(self) -> str:
+        """Canonical text, e.g. ``write holding 40 in 0..1500``; equal targets have equal text."""
+        ...

@@ -1,0 +1,36 @@
+"""What a connection shows of itself, gathered once when it opens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """The parts of a chain-verified client certificate that identity and policy look at.
+
+    ``role`` is the mbaps role (OID 1.3.6.1.4.1.50316.802.1) as the certificate has it, or None for the NULL role.
+    Times are seconds since the epoch (wall clock, as certificates are).
+    """
+
+    serial: int
+    common_name: str | None
+    uris: tuple[str, ...]
+    role: str | None
+    not_before: float
+    not_after: float
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnFacts:
+    """One accepted connection. ``mac`` is lower-case colon form, None when the link shows none (loopback, tunnel,
+    SYN cookies). ``syn`` is the SYN signature of identity.md 4, a hint only."""
+
+    listener: str
+    peer_ip: str
+    peer_port: int
+    mac: str | None = None
+    syn: str | None = None
+    tls_version: str | None = None
+    certificate: CertificateFacts | None = None

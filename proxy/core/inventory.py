@@ -1,0 +1,45 @@
+"""Devices and what the operator bound to them: the validated form of `fingerprints/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from proxy.core.origin import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One protocol a device serves. ``options`` is the protocol folder's own validated type.
+
+    ``shared``: one connection to the device serves every client; otherwise each client gets its own.
+    """
+
+    protocol: str
+    port: int
+    shared: bool
+    options: object
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """What proves that a speaker is this device. Every field is the operator's word and outranks any guess."""
+
+    x509_uri: str | None = None
+    x509_cn: str | None = None
+    mac: str | None = None
+    ip: str | None = None
+    address_only: bool = False
+    require: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    id: str
+    kind: str
+    place: str | None
+    address: str | None
+    origin: Origin
+    services: Mapping[str, Service] = field(default_factory=dict)
+    bindings: Bindings = field(default_factory=Bindings)

@@ -1,0 +1,193 @@
+"""The seam between protocol logic and everything that touches a socket, a clock or a file.
+
+An `Inspector` judges one client connection, an `Upstream` speaks to one device (or broker) for one or many clients.
+Both are sans-IO: bytes and the time go in, and what is to be done comes out in an effects object that the driver
+(`proxy.gateway.link`, `proxy.gateway.upstream`) carries out and empties. A *message* is what passes between the two:
+for Modbus an ADU, for MQTT a packet, for OPC UA a decoded service request. It is bytes that were fully accounted for.
+
+    client bytes -> Inspector --message--> Upstream -> device bytes
+    client bytes <- Inspector <--message-- Upstream <- device bytes
+
+`docs/seam.md` walks a shared PLC socket, a held MQTT session and a terminated OPC UA channel through it.
+Nothing here may raise because of input. An inspector or upstream that raises has a bug, and its link is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from proxy.core.action import Action, Target
+    from proxy.core.events import Event
+    from proxy.core.origin import RuleRef
+    from proxy.core.reason import Reason
+    from proxy.core.verdict import Verdict
+
+Decide = Callable[["Action", float], "Verdict"]
+"""Judges one action at a time (monotonic seconds). Synchronous, in memory, total: it never raises and never waits."""
+
+Path = tuple[str | int, ...]
+"""A place inside a YAML value: keys and list indexes, from the value that the parser was given."""
+
+
+class UpstreamState(Enum):
+    """What became of the far side, for inspectors whose protocol has to tell its client."""
+
+    OPEN = "open"
+    REFUSED = "refused"
+    LOST = "lost"
+
+
+class Effects:
+    """What an inspector wants done. The driver carries the lists out in this order and then clears them.
+
+    ``held``: (token, event, message). The message goes on only after the record of the event is on disk and the
+    action is decided once more; then `Inspector.resume` is called. ``closing`` set: write what is in ``client``,
+    say goodbye on the transport, close both halves.
+    """
+
+    __slots__ = ("client", "closing", "events", "held", "upstream")
+
+    def __init__(self) -> None:
+        self.client: list[bytes] = []
+        self.upstream: list[bytes] = []
+        self.events: list[Event] = []
+        self.held: list[tuple[int, Event]] = []
+        self.closing: Reason | None = None
+
+
+class Inspector(Protocol):
+    """One per client connection. ``now`` is monotonic seconds."""
+
+    def from_client(self, data: bytes, now: float, out: Effects) -> None:
+        """Bytes in any cut. Three outcomes: incomplete (kept), message (judged), malformed (``out.closing``)."""
+        ...
+
+    def from_upstream(self, message: bytes, now: float, out: Effects) -> None:
+        """An answer, or something the far side sends by itself. Judged where the protocol says so (MQTT delivery)."""
+        ...
+
+    def upstream_is(self, state: UpstreamState, now: float, out: Effects) -> None: ...
+
+    def eof(self, now: float, out: Effects) -> None:
+        """The client sent its last byte. Answers still owed are delivered before ``out.closing``."""
+        ...
+
+    def decide_again(self, now: float, out: Effects) -> None:
+        """A new epoch that concerns this link: forget cached verdicts, re-check whatever stands (subscriptions)."""
+        ...
+
+    def resume(self, token: int, recorded: bool, now: float, out: Effects) -> None:
+        """The record of a held act is on disk (or cannot be): decide once more, then forward or refuse it."""
+        ...
+
+    def end(self, reason: Reason, now: float, out: Effects) -> None:
+        """Say goodbye in the peer's language and set ``out.closing``. Called once; nothing else follows."""
+        ...
+
+    def deadline(self) -> float | None:
+        """When `tick` is due, monotonic seconds. Cheap: asked after every wake-up."""
+        ...
+
+    def tick(self, now: float, out: Effects) -> None: ...
+
+    def tally(self) -> Mapping[RuleRef, int]:
+        """How many messages each rule let through, for the record of the connection."""
+        ...
+
+
+class UpstreamEffects:
+    """What an upstream wants done. ``device`` maps a connection number to the byte strings to send on it, in order.
+
+    An upstream may have several connections to its device (``connections`` of a PLC); it numbers them itself.
+    ``dial`` and ``hang_up`` list connection numbers, ``clients`` pairs a client with a message for its inspector,
+    ``states`` pairs a client with news of the far side.
+    """
+
+    __slots__ = ("clients", "device", "dial", "events", "hang_up", "states")
+
+    def __init__(self) -> None:
+        self.device: dict[int, list[bytes]] = {}
+        self.clients: list[tuple[int, bytes]] = []
+        self.dial: list[int] = []
+        self.hang_up: list[int] = []
+        self.states: list[tuple[int, UpstreamState]] = []
+        self.events: list[tuple[int | None, Event]] = []
+
+
+class Upstream(Protocol):
+    """The far side: one device or broker session, for one or many clients. Outlives its clients if it is shared."""
+
+    def submit(self, client: int, message: bytes, now: float, out: UpstreamEffects) -> None: ...
+
+    def opened(self, connection: int, now: float, out: UpstreamEffects) -> None:
+        """A dialled connection is up (TLS and all)."""
+        ...
+
+    def from_device(self, connection: int, data: bytes, now: float, out: UpstreamEffects) -> None: ...
+
+    def lost(self, connection: int, now: float, out: UpstreamEffects) -> None:
+        """A dial failed, or a connection ended, ours by `hang_up` included."""
+        ...
+
+    def leave(self, client: int, now: float, out: UpstreamEffects) -> None:
+        """The client is gone: unsent messages of it are dropped, answers to sent ones are swallowed."""
+        ...
+
+    def deadline(self) -> float | None: ...
+
+    def tick(self, now: float, out: UpstreamEffects) -> None: ...
+
+
+class Report(Protocol):
+    """Tells the operator of a mistake inside a value. ``path`` starts at the value that the parser was given."""
+
+    def __call__(self, path: Path, wrong: str, mend: str = "") -> None: ...
+
+
+class Setting(Protocol):
+    """What a listener says to its inspectors besides policy."""
+
+    @property
+    def secured(self) -> bool:
+        """The client side runs inside TLS."""
+        ...
+
+    @property
+    def deny_style(self) -> str: ...
+
+
+class ProtocolSpec(Protocol):
+    """What a protocol folder exports as ``PROTOCOL``: its vocabulary for policy files, and its two machines."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ports(self) -> frozenset[int]:
+        """Usual ports, plain and TLS: a `tcp` service on one of these would go round the inspector."""
+        ...
+
+    @property
+    def deny_styles(self) -> tuple[str, ...]:
+        """What `deny_style` of a listener may say; the first is the default."""
+        ...
+
+    def parse_service(self, value: object, report: Report) -> object | None:
+        """The protocol's part of ``services: NAME: {...}``, without `port` and `shared`. None after a report."""
+        ...
+
+    def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]: ...
+    def parse_never(self, value: object, report: Report) -> tuple[Target, ...]: ...
+
+    def parse_actions(self, text: str) -> tuple[Action, ...]:
+        """``write holding 40 = 77`` as used by tests and `explain`. Raises ValueError with a mend."""
+        ...
+
+    def schema(self) -> Mapping[str, Mapping[str, object]]:
+        """JSON Schema of ``service``, ``rule`` and ``never``."""
+        ...
+
+    def inspector(self, decide: Decide, setting: Setting) -> Inspector: ...
+    def upstream(self, options: object) -> Upstream: ...
