@@ -1,0 +1,83 @@
+"""What a site folder says, validated: frozen, and free of file formats. Everything downstream takes values from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.core.inventory import Device
+from proxy.core.origin import Origin
+from proxy.core.surface import Role, Surface
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A local address to listen on. ``host`` is a canonical IPv4 or IPv6 literal, never a name."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSetting:
+    """TLS towards the clients of one listener.
+
+    ``clients`` is ``required``: a client shows a certificate of the site or gets no further. ``versions`` is a subset
+    of ``("1.2", "1.3")``, rising. ``certificate`` names ``certs/NAME.crt`` and ``certs/NAME.key``.
+    """
+
+    clients: str
+    versions: tuple[str, ...]
+    certificate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listening socket in front of one device. ``tls`` None: the clients speak in the clear."""
+
+    name: str
+    bind: Bind
+    protocol: str
+    to: str
+    tls: TlsSetting | None
+    deny_style: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many clients at once: in all, still shaking hands, from one address, of one identity."""
+
+    links: int = 8192
+    handshakes: int = 256
+    links_per_source: int = 1024
+    links_per_identity: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A whole site. Names are unique, every reference holds, patterns are expanded to ids.
+
+    ``folder`` and ``state`` are absolute. ``digest`` is the hex SHA-256 of everything a verdict depends on; comments,
+    the order of files and keys, limits, `tests:` and the state folder do not change it.
+    """
+
+    name: str
+    folder: Path
+    state: Path
+    admin: Bind
+    limits: Limits
+    listeners: tuple[Listener, ...]
+    devices: Mapping[str, Device]
+    surfaces: tuple[Surface, ...]
+    roles: tuple[Role, ...]
+    digest: str
+
+    @property
+    def certs(self) -> Path:
+        """Where keys and certificates live: generated, never committed."""
+        return self.folder / "certs"
