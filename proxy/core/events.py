@@ -20,7 +20,13 @@ class Event:
     __slots__ = ("action", "detail", "reason", "verdict", "what")
 
     def __init__(
-        self, what: str, *, reason: Reason | None = None, action: str = "", detail: str = "", verdict: Verdict | None = None
+        self,
+        what: str,
+        *,
+        reason: Reason | None = None,
+        action: str = "",
+        detail: str = "",
+        verdict: Verdict | None = None,
     ) -> None:
         self.what = what
         self.reason = reason

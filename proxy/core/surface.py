@@ -6,9 +6,11 @@ Patterns are already expanded to inventory ids, so nothing here matches text: id
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from proxy.core.action import Action, Target
-from proxy.core.origin import Origin, RuleRef
+if TYPE_CHECKING:
+    from proxy.core.action import Action, Target
+    from proxy.core.origin import Origin, RuleRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from proxy.core.reason import Reason
     from proxy.core.verdict import Verdict
 
-Decide = Callable[["Action", float], "Verdict"]
-"""Judges one action at a time (monotonic seconds). Synchronous, in memory, total: it never raises and never waits."""
+Decide = Callable[["tuple[Action, ...]", float], "Verdict"]
+"""Judges all actions of one message at a time (monotonic seconds): one refused refuses all.
+
+Synchronous, in memory, total: it never raises and never waits.
+"""
 
 Path = tuple[str | int, ...]
 """A place inside a YAML value: keys and list indexes, from the value that the parser was given."""
@@ -43,19 +46,25 @@ class UpstreamState(Enum):
 class Effects:
     """What an inspector wants done. The driver carries the lists out in this order and then clears them.
 
-    ``held``: (token, event, message). The message goes on only after the record of the event is on disk and the
-    action is decided once more; then `Inspector.resume` is called. ``closing`` set: write what is in ``client``,
-    say goodbye on the transport, close both halves.
+    ``held``: (token, event). The inspector keeps the message; when the record of the event is on disk (or cannot
+    be) the driver calls `Inspector.resume` with the token, and reads nothing more from the client until then.
+    ``closing``: write what is in ``client``, say goodbye on the transport, close both halves; ``why`` is None for an
+    ordinary end.
     """
 
-    __slots__ = ("client", "closing", "events", "held", "upstream")
+    __slots__ = ("client", "closing", "events", "held", "upstream", "why")
 
     def __init__(self) -> None:
         self.client: list[bytes] = []
         self.upstream: list[bytes] = []
         self.events: list[Event] = []
         self.held: list[tuple[int, Event]] = []
-        self.closing: Reason | None = None
+        self.closing = False
+        self.why: Reason | None = None
+
+    def close(self, why: Reason | None = None) -> None:
+        self.closing = True
+        self.why = why
 
 
 class Inspector(Protocol):
@@ -129,7 +138,7 @@ class Upstream(Protocol):
     def from_device(self, connection: int, data: bytes, now: float, out: UpstreamEffects) -> None: ...
 
     def lost(self, connection: int, now: float, out: UpstreamEffects) -> None:
-        """A dial failed, or a connection ended, ours by `hang_up` included."""
+        """A dial failed, or the device ended a connection. Not called for a connection that `hang_up` named."""
         ...
 
     def leave(self, client: int, now: float, out: UpstreamEffects) -> None:
@@ -189,5 +198,8 @@ class ProtocolSpec(Protocol):
         """JSON Schema of ``service``, ``rule`` and ``never``."""
         ...
 
-    def inspector(self, decide: Decide, setting: Setting) -> Inspector: ...
+    def inspector(self, decide: Decide, setting: Setting, options: object) -> Inspector:
+        """``options`` is what `parse_service` made for the device behind."""
+        ...
+
     def upstream(self, options: object) -> Upstream: ...

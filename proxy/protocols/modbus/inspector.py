@@ -1,0 +1,268 @@
+"""Judges one master's Modbus/TCP stream, message by message.
+
+The stream is cut by MBAP length alone. A frame whose unit and PDU were judged before in this epoch, with a verdict
+that may be used again, is one dictionary look-up: its key is every byte that policy can look at, so the same bytes
+were already proved canonical (style.md 3: spans on a hit, objects on a miss). Everything else is decoded, checked to
+re-encode to the same bytes, and put to `decide`.
+
+A refusal is a Modbus exception with the master's own transaction id, and the master goes on polling.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from proxy.core.events import Event
+from proxy.core.reason import Reason
+from proxy.protocols.modbus import pdu as p
+from proxy.protocols.modbus.actions import actions
+from proxy.protocols.modbus.answer import expect
+from proxy.protocols.modbus.mbap import HEADER, exception, header_fault
+from proxy.protocols.modbus.refuse import code_for
+
+if TYPE_CHECKING:
+    from proxy.core.origin import RuleRef
+    from proxy.core.verdict import Verdict
+    from proxy.protocols.base import Decide, Effects, Setting, UpstreamState
+    from proxy.protocols.modbus.actions import ModbusAction
+    from proxy.protocols.modbus.service import ModbusService
+
+IN_FLIGHT = 16
+"""Requests one master may have unanswered; the next is answered 06 (protocols.md 5.4)."""
+CACHED = 1024
+"""Verdicts kept per link. A master polls a few dozen spans; a scanner must not fill memory."""
+PARTIAL = 10.0
+"""Seconds a frame may take to arrive whole (T45: the deadline covers the frame, not each byte)."""
+RESERVED_UNITS = frozenset(range(248, 255))
+
+
+class _Counter:
+    """How many messages a rule let through. Cached verdicts point at it, so a hit is one addition."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class ModbusInspector:
+    """The server side towards one master. See `proxy.protocols.base.Inspector` for the contract."""
+
+    def __init__(self, decide: Decide, setting: Setting, service: ModbusService) -> None:
+        self._decide = decide
+        self._like_a_device = setting.deny_style == "device" and not setting.secured
+        self._units = service.units
+        self._rest = b""
+        self._partial_until: float | None = None
+        self._cache: dict[bytes, _Counter] = {}
+        self._counters: dict[RuleRef, _Counter] = {}
+        self._unanswered: dict[bytes, bytes] = {}
+        self._parked: deque[bytes] = deque()
+        self._held: dict[int, bytes] = {}
+        self._tokens = 0
+        self._eof = False
+        self._over = False
+
+    def from_client(self, data: bytes, now: float, out: Effects) -> None:
+        if self._over:
+            return
+        if self._rest:
+            data = self._rest + data
+        end = len(data)
+        at = 0
+        cache, unanswered, parked, held = self._cache, self._unanswered, self._parked, self._held
+        while end - at >= HEADER:
+            after = at + HEADER + data[at + 5]
+            # The common frame: PID 0 and LEN 2..254 means that four of the six bytes are known.
+            if data[at + 2 : at + 5] != b"\0\0\0" or not 2 <= data[at + 5] <= 254:
+                self._malformed(header_fault(data, at) or "header", out)
+                return
+            if after > end:
+                break
+            counter = cache.get(data[at + HEADER : after])
+            tid = data[at : at + 2]
+            if (
+                counter is not None
+                and tid not in unanswered
+                and len(unanswered) < IN_FLIGHT
+                and not parked
+                and not held
+            ):
+                counter.count += 1
+                frame = data[at:after]
+                unanswered[tid] = frame[:8]
+                out.upstream.append(frame)
+            elif not self._take(data[at:after], now, out):
+                return
+            at = after
+        self._rest = data[at:]
+        if at:
+            self._partial_until = None
+        if self._rest and self._partial_until is None:
+            self._partial_until = now + PARTIAL
+        elif not self._rest:
+            self._partial_until = None
+
+    def from_upstream(self, message: bytes, now: float, out: Effects) -> None:
+        """The upstream matched it to a request of ours already; here it only has to be still wanted."""
+        if self._unanswered.pop(message[:2], None) is None or self._over:
+            return
+        out.client.append(message)
+        if self._parked:
+            self._unpark(now, out)
+        if self._eof:
+            self._finish(out)
+
+    def upstream_is(self, state: UpstreamState, now: float, out: Effects) -> None:
+        """Nothing: a Modbus master learns of the far side from the answers to its requests (0x0A, 0x0B)."""
+
+    def eof(self, now: float, out: Effects) -> None:
+        if self._over:
+            return
+        self._eof = True
+        if self._rest:
+            self._malformed(f"the stream ends {len(self._rest)} bytes into a frame", out)
+        else:
+            self._finish(out)
+
+    def decide_again(self, now: float, out: Effects) -> None:
+        """Each message is judged by itself, so forgetting the verdicts is all."""
+        self._cache.clear()
+
+    def resume(self, token: int, recorded: bool, now: float, out: Effects) -> None:
+        frame = self._held.pop(token, None)
+        if frame is None or self._over:
+            return
+        if not recorded:
+            self._refuse_state(frame, Reason.AUDIT_NOT_WRITABLE, out)
+        else:
+            self._judge(frame, now, out, recorded=True)
+        self._unpark(now, out)
+        if self._eof:
+            self._finish(out)
+
+    def end(self, reason: Reason, now: float, out: Effects) -> None:
+        """Waiting requests are refused with 01, those under way with 0x0B: their outcome is unknown."""
+        if self._over:
+            return
+        for frame in (*self._held.values(), *self._parked):
+            out.client.append(exception(frame, p.ILLEGAL_FUNCTION))
+        for head in self._unanswered.values():
+            out.client.append(exception(head, p.NO_ANSWER))
+        self._over = True
+        out.close(reason)
+
+    def deadline(self) -> float | None:
+        return self._partial_until
+
+    def tick(self, now: float, out: Effects) -> None:
+        if self._partial_until is not None and now >= self._partial_until and not self._over:
+            self._over = True
+            out.events.append(Event("malformed", reason=Reason.TOO_SLOW, detail=f"frame incomplete for {PARTIAL:g} s"))
+            out.close(Reason.TOO_SLOW)
+
+    def tally(self) -> Mapping[RuleRef, int]:
+        return {rule: counter.count for rule, counter in self._counters.items() if counter.count}
+
+    def _take(self, frame: bytes, now: float, out: Effects) -> bool:
+        """One whole frame that the cache did not settle. False when it ends the link."""
+        if len(self._unanswered) + len(self._parked) + len(self._held) >= IN_FLIGHT:
+            self._refuse_state(frame, Reason.OVERLOAD, out)
+        elif self._parked or self._held or frame[:2] in self._unanswered:
+            # The same transaction id twice in flight could not be told apart, and order is kept (protocols.md 5.4).
+            self._parked.append(frame)
+        else:
+            self._judge(frame, now, out)
+        return not self._over
+
+    def _unpark(self, now: float, out: Effects) -> None:
+        while self._parked and not self._held and not self._over and self._parked[0][:2] not in self._unanswered:
+            self._judge(self._parked.popleft(), now, out)
+
+    def _judge(self, frame: bytes, now: float, out: Effects, *, recorded: bool = False) -> None:
+        request = p.decode(frame[7:])
+        if isinstance(request, p.Malformed):
+            self._malformed(request.what, out)
+        elif isinstance(request, p.Unknown):
+            event = Event("refuse", reason=Reason.UNKNOWN_FUNCTION, action=f"{request.what} (unit {frame[6]})")
+            self._refuse(frame, p.ILLEGAL_FUNCTION, event, out)
+        elif isinstance(request, p.Wrong):
+            event = Event("refuse", reason=Reason.MALFORMED, action=f"function {frame[7]}", detail=request.what)
+            self._refuse(frame, request.code, event, out)
+        elif request.encode() != frame[7:]:
+            # Cannot happen while the codec's properties hold; if they ever do not, nothing unaccounted for goes on.
+            self._malformed(f"function {frame[7]} does not encode to the bytes it came from", out)
+        else:
+            self._decide_request(frame, request, now, out, recorded)
+
+    def _decide_request(self, frame: bytes, request: p.Request, now: float, out: Effects, recorded: bool) -> None:
+        unit = frame[6]
+        asked = actions(unit, request)
+        if fault := self._unit_fault(unit, asked):
+            self._refuse(frame, p.ILLEGAL_FUNCTION, fault, out)
+            return
+        verdict = self._decide(asked, now)
+        if not verdict.allowed:
+            reason = Reason.BROADCAST if unit == 0 and verdict.reason is Reason.DEFAULT_DENY else verdict.reason
+            event = Event("refuse", reason=reason, action=_text(asked), detail=verdict.detail, verdict=verdict)
+            self._refuse(frame, code_for(verdict, asked, like_a_device=self._like_a_device), event, out)
+        elif verdict.record_first and not recorded:
+            self._hold(frame, asked, verdict, out)
+        else:
+            self._forward(frame, request, asked, verdict, out)
+
+    def _unit_fault(self, unit: int, asked: tuple[ModbusAction, ...]) -> Event | None:
+        text = _text(asked)
+        if unit in RESERVED_UNITS:
+            return Event("refuse", reason=Reason.DEFAULT_DENY, action=text, detail="units 248..254 are reserved")
+        if unit == 0 and not all(action.verb == "write" and action.function in (5, 6, 15, 16) for action in asked):
+            return Event("refuse", reason=Reason.BROADCAST, action=text, detail="only plain writes can be broadcast")
+        if self._units is not None and unit not in self._units:
+            reason = Reason.BROADCAST if unit == 0 else Reason.DEFAULT_DENY
+            return Event("refuse", reason=reason, action=text, detail=f"unit {unit} is not one of the device's units")
+        return None
+
+    def _forward(
+        self,
+        frame: bytes,
+        request: p.Request,
+        asked: tuple[ModbusAction, ...],
+        verdict: Verdict,
+        out: Effects,
+    ) -> None:
+        counter = self._counters.setdefault(verdict.rule, _Counter())
+        counter.count += 1
+        if frame[6] != 0 and expect(request) is not None:
+            self._unanswered[frame[:2]] = frame[:8]
+            if verdict.reusable and not verdict.record_first and len(self._cache) < CACHED:
+                self._cache[frame[HEADER:]] = counter
+        out.upstream.append(frame)
+
+    def _hold(self, frame: bytes, asked: tuple[ModbusAction, ...], verdict: Verdict, out: Effects) -> None:
+        self._tokens += 1
+        self._held[self._tokens] = frame
+        out.held.append((self._tokens, Event("act", action=_text(asked), verdict=verdict)))
+
+    def _refuse(self, frame: bytes, code: int, event: Event, out: Effects) -> None:
+        out.events.append(event)
+        out.client.append(exception(frame, code))
+
+    def _refuse_state(self, frame: bytes, reason: Reason, out: Effects) -> None:
+        self._refuse(frame, p.SERVER_BUSY, Event("refuse", reason=reason, action=f"function {frame[7]}"), out)
+
+    def _malformed(self, what: str, out: Effects) -> None:
+        self._over = True
+        self._rest = b""
+        out.events.append(Event("malformed", reason=Reason.MALFORMED, detail=what))
+        out.close(Reason.MALFORMED)
+
+    def _finish(self, out: Effects) -> None:
+        if not self._unanswered and not self._parked and not self._held:
+            self._over = True
+            out.close()
+
+
+def _text(asked: tuple[ModbusAction, ...]) -> str:
+    return "; ".join(action.describe() for action in asked[:4]) + ("; ..." if len(asked) > 4 else "")

@@ -1,0 +1,55 @@
+"""What the rest of Bulkhead sees of this protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from proxy.protocols.modbus.device import ModbusDevice
+from proxy.protocols.modbus.inspector import ModbusInspector
+from proxy.protocols.modbus.rules import parse_never, parse_rule
+from proxy.protocols.modbus.schema import SCHEMA
+from proxy.protocols.modbus.service import ModbusService, parse_service
+from proxy.protocols.modbus.texts import parse_actions
+
+if TYPE_CHECKING:
+    from proxy.core.action import Action, Target
+    from proxy.protocols.base import Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
+
+
+class ModbusProtocol:
+    """See `proxy.protocols.base.ProtocolSpec`."""
+
+    name = "modbus"
+    ports = frozenset({502, 802})
+    deny_styles = ("refuse", "device")
+
+    def parse_service(self, value: object, report: Report) -> object | None:
+        return parse_service(value, report)
+
+    def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]:
+        return parse_rule(value, report)
+
+    def parse_never(self, value: object, report: Report) -> tuple[Target, ...]:
+        return parse_never(value, report)
+
+    def parse_actions(self, text: str) -> tuple[Action, ...]:
+        return parse_actions(text)
+
+    def schema(self) -> Mapping[str, Mapping[str, object]]:
+        return SCHEMA
+
+    def inspector(self, decide: Decide, setting: Setting, options: object) -> Inspector:
+        return ModbusInspector(decide, setting, _service(options))
+
+    def upstream(self, options: object) -> Upstream:
+        return ModbusDevice(_service(options))
+
+
+def _service(options: object) -> ModbusService:
+    if not isinstance(options, ModbusService):
+        raise TypeError(f"options of a modbus service, not {type(options).__name__}")
+    return options
+
+
+PROTOCOL: ProtocolSpec = ModbusProtocol()

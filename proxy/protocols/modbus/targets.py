@@ -1,0 +1,189 @@
+"""How far a Modbus rule goes: spans of a table with value windows, and functions by number."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from proxy.protocols.modbus.actions import Call, Span
+
+if TYPE_CHECKING:
+    from proxy.core.action import Action
+
+BROADCAST = 0
+ANY_UNIT = frozenset(range(256))
+"""For `never`, where broadcast must be caught as well."""
+_FORMATS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "f32": "f"}
+TYPES = tuple(_FORMATS)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What values may be written (T53): numbers between ``low`` and ``high``, or only some ``bits`` of a register.
+
+    ``kind`` u16, i16, u32, i32 or f32; the 32-bit kinds take two registers, most significant first unless
+    ``little`` (word order). The number compared is raw * ``scale``. ``bits``: a masked write (FC 22) may set or clear
+    these bits; an ordinary write sets all sixteen and is then not admitted unless ``bits`` is 0xFFFF.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    kind: str = "u16"
+    little: bool = False
+    scale: float = 1.0
+    bits: int | None = None
+
+    @property
+    def width(self) -> int:
+        """Registers per value."""
+        return 2 if self.kind.endswith("32") else 1
+
+    def admits(self, words: tuple[int, ...]) -> bool:
+        if self.bits is not None and self.bits != 0xFFFF:
+            return False
+        ordered = tuple(reversed(words)) if self.little else words
+        value = struct.unpack(f">{_FORMATS[self.kind]}", struct.pack(f">{len(ordered)}H", *ordered))[0] * self.scale
+        below = self.high is None or value <= self.high
+        # NaN compares false with everything, itself included.
+        return above and below and value == value
+
+    def admits_mask(self, and_mask: int, or_mask: int) -> bool:
+        """FC 22 changes the bits that are 0 in ``and_mask``, to ``or_mask``; the others keep an unknown value."""
+        touched = ~and_mask & 0xFFFF
+        if self.bits is not None:
+            return touched & ~self.bits == 0
+        return touched == 0xFFFF and self.width == 1 and self.admits((or_mask,))
+
+    def describe(self) -> str:
+        parts = [] if self.kind == "u16" else [self.kind + (" little" if self.little else "")]
+        if self.low is not None or self.high is not None:
+            parts.append(
+                f"{'' if self.low is None else f'{self.low:g}'}..{'' if self.high is None else f'{self.high:g}'}"
+            )
+        if self.scale != 1.0:
+            parts.append(f"scale {self.scale:g}")
+        if self.bits is not None:
+            parts.append(f"bits 0x{self.bits:04X}")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """``verb`` on addresses ``first``..``last`` of ``space``. ``units`` None: any unit but broadcast."""
+
+    verb: str
+    space: str
+    first: int
+    last: int
+    units: frozenset[int] | None = None
+    window: Window | None = None
+
+    @property
+    def protocol(self) -> str:
+        return "modbus"
+
+    @property
+    def values_matter(self) -> bool:
+        return self.window is not None
+
+    def covers(self, action: Action) -> int:
+        if not isinstance(action, Span) or action.verb != self.verb or action.space != self.space:
+            return 0
+        if not unit_fits(self.units, action.unit):
+            return 0
+        low = max(self.first, action.first)
+        high = min(self.last, action.first + action.count - 1)
+        if low > high:
+            return 0
+        return ((1 << (high - low + 1)) - 1) << (low - action.first)
+
+    def admits(self, action: Action) -> int:
+        covered = self.covers(action)
+        if not covered or self.window is None or not isinstance(action, Span):
+            return covered
+        if action.mask is not None:
+            return covered if self.window.admits_mask(*action.mask) else 0
+        return covered & self._within(action, self.window)
+
+    def _within(self, action: Span, window: Window) -> int:
+        """Values start at ``first``, ``first + width``...: half of a two-register value is never admitted."""
+        mask = 0
+        width = window.width
+        for address in range(self.first, self.last - width + 2, width):
+            at = address - action.first
+            if at >= 0 and at + width <= action.count and window.admits(action.values[at : at + width]):
+                mask |= ((1 << width) - 1) << at
+        return mask
+
+    def describe(self) -> str:
+        span = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
+        window = self.window.describe() if self.window else ""
+        return f"{self.verb} {self.space} {span}{' in ' + window if window else ''}{units_text(self.units)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """``verb`` with one of ``numbers`` (levels, sub-functions or function codes, as `Call.number`)."""
+
+    verb: str
+    numbers: frozenset[int]
+    units: frozenset[int] | None = None
+
+    @property
+    def protocol(self) -> str:
+        return "modbus"
+
+    @property
+    def values_matter(self) -> bool:
+        return False
+
+    def covers(self, action: Action) -> int:
+        fits = isinstance(action, Call) and action.verb == self.verb and action.number in self.numbers
+        return 1 if fits and isinstance(action, Call) and unit_fits(self.units, action.unit) else 0
+
+    def admits(self, action: Action) -> int:
+        return self.covers(action)
+
+    def describe(self) -> str:
+        return f"{self.verb} {', '.join(map(str, sorted(self.numbers)))}{units_text(self.units)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """For `never` alone: every action that a function code carries, whatever it touches, broadcast included."""
+
+    numbers: frozenset[int]
+    units: frozenset[int] | None = None
+
+    @property
+    def protocol(self) -> str:
+        return "modbus"
+
+    @property
+    def verb(self) -> str:
+        return "function"
+
+    @property
+    def values_matter(self) -> bool:
+        return False
+
+    def covers(self, action: Action) -> int:
+        if not isinstance(action, Span | Call) or action.function not in self.numbers:
+            return 0
+        return action.atoms if self.units is None or action.unit in self.units else 0
+
+    def admits(self, action: Action) -> int:
+        return self.covers(action)
+
+    def describe(self) -> str:
+        return f"function {', '.join(map(str, sorted(self.numbers)))}{units_text(self.units)}"
+
+
+def unit_fits(units: frozenset[int] | None, unit: int) -> bool:
+    """Broadcast is covered only where a rule names unit 0 (BH-1208)."""
+    return unit != BROADCAST if units is None else unit in units
+
+
+def units_text(units: frozenset[int] | None) -> str:
+    return "" if units is None or units == ANY_UNIT else f" on unit {', '.join(map(str, sorted(units)))}"
