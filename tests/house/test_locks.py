@@ -46,9 +46,7 @@ def test_every_package_is_pinned_with_a_hash(lock: str) -> None:
 
 def test_the_locks_agree_where_they_overlap() -> None:
     runtime, dev = pins(LOCKS[0]), pins(LOCKS[1])
-    assert {
-        name: (runtime[name], dev[name]) for name in runtime.keys() & dev if runtime[name] != dev[name]
-    } == {}
+    assert {name: (runtime[name], dev[name]) for name in runtime.keys() & dev if runtime[name] != dev[name]} == {}
 
 
 @pytest.mark.parametrize(
