@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -43,10 +44,11 @@ class Window:
         if self.bits is not None and self.bits != 0xFFFF:
             return False
         ordered = tuple(reversed(words)) if self.little else words
-        value = struct.unpack(f">{_FORMATS[self.kind]}", struct.pack(f">{len(ordered)}H", *ordered))[0] * self.scale
-        below = self.high is None or value <= self.high
-        # NaN compares false with everything, itself included.
-        return above and below and value == value
+        raw: float = struct.unpack(f">{_FORMATS[self.kind]}", struct.pack(f">{len(ordered)}H", *ordered))[0]
+        value = raw * self.scale
+        if math.isnan(value):
+            return False
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def admits_mask(self, and_mask: int, or_mask: int) -> bool:
         """FC 22 changes the bits that are 0 in ``and_mask``, to ``or_mask``; the others keep an unknown value."""
