@@ -1,0 +1,21 @@
+"""How long and how often: the full run and the quick one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CONNECTIONS = (1, 16, 100)
+PARALLEL_HANDSHAKES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    rounds: int
+    seconds: float  # measured, per target, connections and round
+    warmup: float
+    idle: tuple[int, ...]
+    connections: tuple[int, ...] = CONNECTIONS
+
+
+FULL = Plan(rounds=5, seconds=2.0, warmup=0.5, idle=(1_000, 5_000))
+QUICK = Plan(rounds=3, seconds=0.8, warmup=0.2, idle=(500, 1_000))

@@ -1,0 +1,144 @@
+"""The run as one JSON document, or as tables for a reader."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bench.plan import CONNECTIONS
+from bench.rows import BASELINE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.correctness import Check
+    from bench.rows import Row
+
+DIRECT_TITLE = "no proxy (plain TCP)"
+
+
+@dataclass(slots=True)
+class Report:
+    machine: dict[str, str | int]
+    plan: dict[str, Any]
+    titles: dict[str, str]  # target to title, in the order of the tables
+    missing: list[str] = field(default_factory=list)  # peers not installed, each with what would bring it
+    checks: list[Check] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[Check]:
+        return [check for check in self.checks if not check.ok]
+
+    @property
+    def missed(self) -> list[Row]:
+        return [row for row in self.rows if row.ok is False]
+
+    @property
+    def unjudged(self) -> list[Row]:
+        return [row for row in self.rows if row.target and row.ok is None]
+
+    def as_json(self) -> str:
+        document = {
+            "machine": self.machine,
+            "plan": self.plan,
+            "missing": self.missing,
+            "checks": [asdict(check) for check in self.checks],
+            "results": [row.as_json() for row in self.rows],
+        }
+        return json.dumps(document, indent=1)
+
+    def as_text(self) -> str:
+        parts = [
+            *self.load_tables(), *self.other_tables(), *self.decision_table(),
+            *self.check_lines(), *self.target_lines(), *[f"not measured: {text}" for text in self.missing],
+        ]  # fmt: skip
+        return "\n".join(parts)
+
+    def find(self, name: str, peer: str | None = None) -> Row | None:
+        """The first row of that name; with `peer`, the one held against it."""
+        return next((row for row in self.rows if row.name == name and peer in (None, row.peer)), None)
+
+    def load_tables(self) -> Iterator[str]:
+        kinds = (
+            ("cpu_per_request", "CPU per request, microseconds [requests per CPU against HAProxy]", 1),
+            ("requests", "Requests per second", 0),
+            ("p50", "Latency, median, microseconds", 0),
+            ("p99", "Latency, 99 of 100 are faster, microseconds [against HAProxy]", 0),
+            ("p999", "Latency, 999 of 1,000 are faster, microseconds", 0),
+        )
+        heads = [f"{count} connection{'s' * (count > 1)}" for count in CONNECTIONS]
+        for metric, title, digits in kinds:
+            ratios = metric in ("cpu_per_request", "p99")
+            yield from self.table(title, heads, [f".{metric}.{count}" for count in CONNECTIONS], digits, ratios)
+
+    def other_tables(self) -> Iterator[str]:
+        suffixes = sorted(
+            {row.name.split(".", 1)[1] for row in self.rows if ".memory_per_idle_link." in row.name},
+            key=lambda name: int(name.rsplit(".", 1)[1]),
+        )
+        heads = [f"{int(suffix.rsplit('.', 1)[1]):,} links" for suffix in suffixes]
+        yield from self.table("Memory per idle TLS link, KiB", heads, ["." + each for each in suffixes], 1, False)
+        metrics = ["handshakes", "handshakes_per_cpu_second", "links", "links_per_cpu_second"]
+        titles = ["handshakes/s", "per CPU second", "with one read/s", "per CPU second"]
+        yield from self.table(
+            "Full mutual handshakes [against HAProxy]", titles, ["." + each for each in metrics], 0, True
+        )
+
+    def table(
+        self, title: str, heads: Sequence[str], suffixes: Sequence[str], digits: int, ratios: bool
+    ) -> Iterator[str]:
+        lines = []
+        for name, label in self.titles.items():
+            cells = [self.cell(name + suffix, digits, ratios) for suffix in suffixes]
+            if any(cells):
+                lines.append((label, cells))
+        if not lines:
+            return
+        yield title
+        yield f"  {'':22}" + "".join(f"{head:>27}" for head in heads)
+        for label, cells in lines:
+            yield f"  {label:22}" + "".join(f"{cell:>27}" for cell in cells)
+        yield ""
+
+    def cell(self, name: str, digits: int, ratios: bool) -> str:
+        row = self.find(name, BASELINE) or self.find(name)
+        if row is None:
+            return ""
+        text = f"{row.value:,.{digits}f}"
+        if ratios and row.ratio is not None and row.ratio_spread:
+            low, high = row.ratio_spread
+            text += f" [{row.ratio:.2f} {low:.2f}..{high:.2f}]"
+        return text
+
+    def decision_table(self) -> Iterator[str]:
+        rows = [row for row in self.rows if row.name.startswith("decision.")]
+        if not rows:
+            return
+        yield "Decisions, microseconds"
+        yield f"  {'':22}{'rules':>10}{'Bulkhead':>14}{'pycasbin alone':>18}"
+        for row in rows:
+            _, what, count = row.name.split(".")
+            other = f"{row.peer_value:,.1f}" if row.peer_value is not None else "-"
+            yield f"  {what:22}{int(count):>10,}{row.value:>14,.2f}{other:>18}"
+        yield ""
+
+    def check_lines(self) -> Iterator[str]:
+        good = len(self.checks) - len(self.wrong)
+        if self.checks:
+            yield f"Correctness, before and after: {good} of {len(self.checks)} checks as expected"
+        for check in self.wrong:
+            yield f"  WRONG  {check.target}: {check.name}: {check.detail}"
+        yield ""
+
+    def target_lines(self) -> Iterator[str]:
+        held = [row for row in self.rows if row.target]
+        if held:
+            yield "Targets"
+        for row in held:
+            verdict = {True: "met", False: "MISSED", None: "not judged"}[row.ok]
+            against = f" against {self.titles.get(row.peer, row.peer)}" if row.peer else ""
+            measured = f"{row.value:,.2f} {row.unit}" if row.ratio is None else f"ratio {row.ratio:.2f}"
+            yield f"  {verdict:10}  {row.name + against:60}  {row.target:16}  {measured}"
+        yield ""
