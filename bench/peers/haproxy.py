@@ -38,7 +38,6 @@ class HAProxy:
         return None if find_program("haproxy") else "haproxy is not installed (Debian package haproxy)"
 
     def start(self, setting: Setting) -> Running:
-        setting.folder.mkdir(parents=True)
         port, pem = free_port(), setting.folder / "gateway.pem"
         files = setting.certificates
         pem.touch(mode=0o600)

@@ -74,7 +74,6 @@ class Nginx:
 
     def start(self, setting: Setting) -> Running:
         folder = setting.folder
-        folder.mkdir(parents=True)
         port, files = free_port(), setting.certificates
         before, inside = self.inside(folder)
         loads = "\n".join(f"load_module {path};" for name in self.modules if (path := module(name)))

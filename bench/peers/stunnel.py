@@ -40,7 +40,6 @@ class Stunnel:
         return None if find_program("stunnel") else "stunnel is not installed (Debian package stunnel4)"
 
     def start(self, setting: Setting) -> Running:
-        setting.folder.mkdir(parents=True)
         port, files = free_port(), setting.certificates
         configuration = setting.folder / "stunnel.conf"
         configuration.write_text(
