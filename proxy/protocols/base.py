@@ -183,6 +183,11 @@ class ProtocolSpec(Protocol):
         """What `deny_style` of a listener may say; the first is the default."""
         ...
 
+    def answers_strangers(self, *, secured: bool) -> bool:
+        """A speaker whom no rule lets in keeps its link and gets each message refused in its own language, instead of
+        a close: what MB-TCP-Security demands of a certificate without a role (R-31)."""
+        ...
+
     def parse_service(self, value: object, report: Report) -> object | None:
         """The protocol's part of ``services: NAME: {...}``, without `port` and `shared`. None after a report."""
         ...

@@ -24,6 +24,10 @@ class ModbusProtocol:
     ports = frozenset({502, 802})
     deny_styles = ("refuse", "device")
 
+    def answers_strangers(self, *, secured: bool) -> bool:
+        """On mbaps only: its client proved a certificate of the site, and refusal is exception 01 (R-31)."""
+        return secured
+
     def parse_service(self, value: object, report: Report) -> object | None:
         return parse_service(value, report)
 

@@ -1,0 +1,509 @@
+"""One client connection: the only place where a client's socket, TLS, timers, inspector and journal meet.
+
+    handshake -> identify -> may it connect? -> open: inspector <-> upstream -> goodbye -> gone
+
+Bytes go one way: socket, TLS, inspector, effects, then upstream or socket. The link decides nothing about content:
+it carries out what the inspector put into `Effects`. Whatever raises in here ends this link and no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING
+
+from proxy.core.events import Event
+from proxy.core.facts import CertificateFacts, ConnFacts
+from proxy.core.reason import Reason
+from proxy.gateway.sockets import Alarm, Wire
+from proxy.gateway.tls import TlsFailure, TlsSession
+from proxy.protocols.base import Effects
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from proxy.core.principal import Principal
+    from proxy.gateway.links import Links
+    from proxy.gateway.ports import Authority, Entrance, Journal, Judges, ListenerCounts, Timing
+    from proxy.gateway.upstream import UpstreamDriver
+    from proxy.protocols.base import Inspector, UpstreamState
+
+READ = 65536
+PAUSE_AT = 65536
+"""Bytes a client has not taken, above which nothing more is read from it."""
+CUT_AT = 1 << 20
+"""Bytes a client has not taken, above which it is cut."""
+HELLO_LIMIT = 32768
+"""Bytes a handshake may take; a certificate chain of three fits four times (T50)."""
+
+_log = logging.getLogger(__name__)
+
+
+class Phase(Enum):
+    HANDSHAKE = "handshake"
+    OPEN = "open"
+    GOODBYE = "goodbye"
+    GONE = "gone"
+
+
+class Link:
+    """Built for an accepted socket; `start` takes over from there. Read-only facts are plain attributes."""
+
+    def __init__(
+        self,
+        number: int,
+        sock: socket.socket,
+        facts: ConnFacts,
+        entrance: Entrance,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float],
+        judges: Judges,
+        timing: Timing,
+        links: Links,
+        upstream: UpstreamDriver,
+        journal: Journal,
+        counts: ListenerCounts,
+    ) -> None:
+        self.number = number
+        self.facts = facts
+        self.entrance = entrance
+        self.principal: Principal | None = None
+        self.authority: Authority | None = None
+        self.opened_at = clock()
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.why: Reason | None = None
+        self.detail = ""
+        self.inspector: Inspector | None = None
+        self._loop = loop
+        self._clock = clock
+        self._judges = judges
+        self._timing = timing
+        self._links = links
+        self._upstream = upstream
+        self._journal = journal
+        self._counts = counts
+        self._phase = Phase.HANDSHAKE
+        self._out = Effects()
+        self._holds = 0
+        self._stalled_since: float | None = None
+        self._recheck_at = 0.0
+        self._reading = True
+        self._phase_until = self.opened_at + timing.handshake
+        self._alarm = Alarm(loop, self._rang)
+        self._wire = Wire(loop, sock, on_error=self._broken, drained=self._drained)
+        self._tls: TlsSession | None = None
+
+    @property
+    def phase(self) -> Phase:
+        return self._phase
+
+    def start(self) -> None:
+        now = self.opened_at
+        if self.entrance.contexts is not None:
+            self._tls = TlsSession(self.entrance.contexts())
+            self._wire.read_with(self._readable)
+            self._alarm.by(self._phase_until, now)
+        else:
+            self._wire.read_with(self._readable)
+            self._admit(None, now)
+
+    # What the upstream and the gateway call.
+
+    def deliver(self, message: bytes, now: float) -> None:
+        """An answer for this link; `flush` sends what it makes."""
+        if self.inspector is not None and self._phase is Phase.OPEN:
+            self.inspector.from_upstream(message, now, self._out)
+
+    def upstream_is(self, state: UpstreamState, now: float) -> None:
+        if self.inspector is not None and self._phase is Phase.OPEN:
+            self.inspector.upstream_is(state, now, self._out)
+
+    def flush(self, now: float) -> None:
+        """Carries out what the inspector wants, and looks at the clock."""
+        if self._phase is Phase.OPEN:
+            try:
+                self._carry(now)
+            except Exception:
+                self._bug("carrying out effects")
+
+    def end(self, reason: Reason) -> None:
+        """Ends this link in the peer's language: revoked, drained, evicted."""
+        now = self._clock()
+        if self._phase is Phase.OPEN and self.inspector is not None:
+            self.inspector.end(reason, now, self._out)
+            self.flush(now)
+        elif self._phase is not Phase.GONE:
+            self._goodbye(reason, "", now)
+
+    def pause(self) -> None:
+        """Takes no more from the client; answers under way are still delivered."""
+        self._read(False)
+
+    def decide_again(self) -> None:
+        now = self._clock()
+        if self._phase is Phase.OPEN and self.inspector is not None and self._still_good(now):
+            self.inspector.decide_again(now, self._out)
+            self.flush(now)
+
+    def evict(self) -> None:
+        """Makes room for another; it had not proved who it is."""
+        self._counts.limited += 1
+        self._finish(Reason.CONNECTION_LIMIT, "made room during the handshake")
+
+    # The client's socket.
+
+    def _readable(self) -> None:
+        try:
+            data = self._wire.sock.recv(READ)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self._broken()
+            return
+        now = self._clock()
+        try:
+            self._received(data, now)
+        except TlsFailure as failure:
+            self._tls_failed(str(failure), now)
+        except Exception:
+            self._bug("input")
+
+    def _received(self, data: bytes, now: float) -> None:
+        self.bytes_in += len(data)
+        if self._phase is Phase.OPEN:
+            if not data:
+                self._ended(now)
+                return
+            if self._tls is not None:
+                data = self._tls.receive(data)
+            if data:
+                self._plain(data, now)
+            if self._tls is not None and self._tls.ended:
+                self._ended(now)
+        elif self._phase is Phase.HANDSHAKE:
+            self._handshake(data, now)
+        elif not data:  # the goodbye was answered; anything else in this phase is thrown away
+            self._gone()
+
+    def _plain(self, data: bytes, now: float) -> None:
+        assert self.inspector is not None  # noqa: S101 - the phase says so
+        self.inspector.from_client(data, now, self._out)
+        self._carry(now)
+
+    def _ended(self, now: float) -> None:
+        """The client's half is over; ours lasts until its answers are out."""
+        self._read(False)
+        if self.inspector is not None and self._phase is Phase.OPEN:
+            self.inspector.eof(now, self._out)
+            self._carry(now)
+
+    # The way in.
+
+    def _handshake(self, data: bytes, now: float) -> None:
+        assert self._tls is not None  # noqa: S101
+        if not data:
+            self._finish(Reason.TLS_FAILED, "the client left during the handshake")
+            self._counts.handshake_failures += 1
+            return
+        if self.bytes_in > HELLO_LIMIT:
+            raise TlsFailure("the handshake is too large")
+        self._tls.handshake(data)
+        self._send_wire(self._tls.outgoing(), now)
+        if not self._tls.ready or self.phase is not Phase.HANDSHAKE:
+            return
+        self._counts.handshakes += 1
+        certificate, fault = self._certificate(self._tls)
+        if fault is not None:
+            self._refuse(fault, "", now)
+            return
+        self._admit(certificate, now)
+        if self.phase is Phase.OPEN:
+            rest = self._tls.receive(b"")
+            if rest:
+                self._plain(rest, now)
+            if self._tls.ended:
+                self._ended(now)
+
+    def _certificate(self, tls: TlsSession) -> tuple[CertificateFacts | None, Reason | None]:
+        """What OpenSSL's chain check leaves open: resumption (T09), revocation, and the dates once more."""
+        der = tls.certificate()
+        if der is None:
+            return None, Reason.TLS_FAILED
+        try:
+            certificate = self._judges.read_certificate(der)
+        except ValueError:
+            return None, Reason.TLS_FAILED
+        if tls.resumed:
+            return certificate, Reason.TLS_RESUMED
+        if self._certificate_ended(certificate):
+            return certificate, Reason.CERTIFICATE_ENDED
+        return certificate, None
+
+    def _certificate_ended(self, certificate: CertificateFacts) -> bool:
+        wall = self._judges.wall()
+        return not certificate.not_before <= wall < certificate.not_after or self._judges.revoked(certificate.serial)
+
+    def _admit(self, certificate: CertificateFacts | None, now: float) -> None:
+        """Identify, decide connect, then open. The device is not dialled here: only an allowed message does that."""
+        entrance = self.entrance
+        if certificate is not None and self._tls is not None:
+            facts = self.facts
+            self.facts = ConnFacts(
+                facts.listener,
+                facts.peer_ip,
+                facts.peer_port,
+                facts.mac,
+                facts.syn,
+                self._tls.version,
+                certificate,
+            )
+        principal = self.principal = self._judges.identify(self.facts)
+        if (reason := self._judges.standing(principal)) is not None and principal.id is not None:
+            self._refuse(reason, "", now)
+            return
+        authority = self._judges.open_authority(principal, entrance.device.id, entrance.protocol.name)
+        self.authority = authority
+        verdict = authority.connect
+        if not verdict.allowed and not entrance.protocol.answers_strangers(secured=entrance.secured):
+            self._refuse(verdict.reason or Reason.NO_CONNECT_RULE, verdict.detail, now)
+            return
+        if (limit := self._links.admit(self)) is not None:
+            self._counts.limited += 1
+            self._refuse(limit, "", now)
+            return
+        self._phase = Phase.OPEN
+        self._phase_until = float("inf")
+        self._recheck_at = now + self._timing.recheck
+        self.inspector = entrance.protocol.inspector(authority.decide_all, entrance, entrance.service.options)
+        self._counts.live += 1
+        self._journal.opened(self)
+        self._watch(now)
+
+    def _refuse(self, reason: Reason, detail: str, now: float) -> None:
+        self._counts.refused_links += 1
+        self._goodbye(reason, detail, now)
+
+    def _tls_failed(self, text: str, now: float) -> None:
+        if self._phase is Phase.HANDSHAKE:
+            self._counts.handshake_failures += 1
+            if self._tls is not None:
+                self._send_wire(self._tls.outgoing(), now)  # the alert
+        self._goodbye(Reason.TLS_FAILED, text, now)
+
+    # Carrying out.
+
+    def _carry(self, now: float) -> None:
+        out = self._out
+        counts = self._counts
+        if out.client:
+            counts.answers += len(out.client)
+            data = out.client[0] if len(out.client) == 1 else b"".join(out.client)
+            out.client.clear()
+            if self._tls is not None:
+                self._tls.send(data)
+                data = self._tls.outgoing()
+            self._send_wire(data, now)
+            if self._phase is not Phase.OPEN:
+                return
+        if out.upstream:
+            counts.messages += len(out.upstream)
+            self._upstream.submit(self, out.upstream, now)
+            out.upstream.clear()
+        if out.events:
+            for event in out.events:
+                self._journal.event(self, self.entrance.device.id, event)
+            out.events.clear()
+        if out.held:
+            self._hold(now)
+        if out.closing:
+            self._goodbye(out.why, "", now)
+            return
+        self._watch(now)
+
+    def _send_wire(self, data: bytes, now: float) -> None:
+        if not data:
+            return
+        self.bytes_out += len(data)
+        self._wire.send(data)
+        waiting = self._wire.waiting
+        if waiting:
+            if self._stalled_since is None:
+                self._stalled_since = now
+                self._alarm.by(now + self._timing.write_stall, now)
+            if waiting > CUT_AT:
+                self._finish(Reason.TOO_SLOW, "the client does not take its answers")
+            elif waiting > PAUSE_AT:
+                self._read(False)
+
+    def _drained(self) -> None:
+        self._stalled_since = None
+        if self._phase is Phase.OPEN and not self._holds:
+            self._read(True)
+        elif self._phase is Phase.GOODBYE:
+            self._half_close()
+
+    def _hold(self, now: float) -> None:
+        """Acts wait for their record; meanwhile nothing more is read (threats.md 5.3)."""
+        held, self._out.held = self._out.held, []
+        for token, event in held:
+            self._holds += 1
+            self._read(False)
+            self._journal.before(self, event, partial(self._resumed, token))
+
+    def _resumed(self, token: int, recorded: bool) -> None:
+        self._holds -= 1
+        now = self._clock()
+        if self._phase is not Phase.OPEN or self.inspector is None:
+            return
+        try:
+            if self._still_good(now):
+                self.inspector.resume(token, recorded, now, self._out)
+                self._carry(now)
+        except Exception:
+            self._bug("resuming a held act")
+            return
+        if not self._holds and self.phase is Phase.OPEN and not self._wire.waiting:
+            self._read(True)
+
+    def _read(self, on: bool) -> None:
+        if on == self._reading or self._phase is Phase.GONE:
+            return
+        self._reading = on
+        if on:
+            self._wire.read_with(self._readable)
+        else:
+            self._wire.stop_reading()
+
+    # Time.
+
+    def _watch(self, now: float) -> None:
+        due = self._recheck_at
+        assert self.inspector is not None  # noqa: S101
+        wanted = self.inspector.deadline()
+        if wanted is not None and wanted < due:
+            due = wanted
+        self._alarm.by(due, now)
+
+    def _rang(self) -> None:
+        now = self._clock()
+        try:
+            self._on_time(now)
+        except Exception:
+            self._bug("a timer")
+
+    def _on_time(self, now: float) -> None:
+        if self._phase is Phase.GONE:
+            return
+        if now >= self._phase_until:
+            if self._phase is Phase.HANDSHAKE:
+                self._counts.too_slow += 1
+                self._finish(Reason.TOO_SLOW, f"no handshake within {self._timing.handshake:g} s")
+            else:
+                self._gone()
+            return
+        if self._stalled_since is not None and now >= self._stalled_since + self._timing.write_stall:
+            self._finish(Reason.TOO_SLOW, f"answers not taken for {self._timing.write_stall:g} s")
+            return
+        if self._stalled_since is not None:
+            self._alarm.by(self._stalled_since + self._timing.write_stall, now)
+        if self._phase is not Phase.OPEN or self.inspector is None:
+            self._alarm.by(self._phase_until, now)
+            return
+        if now >= self._recheck_at:
+            self._recheck_at = now + self._timing.recheck
+            if not self._still_good(now):
+                return
+        wanted = self.inspector.deadline()
+        if wanted is not None and now >= wanted:
+            self.inspector.tick(now, self._out)
+        self._carry(now)
+
+    def _still_good(self, now: float) -> bool:
+        """The certificate, looked at again: on each epoch, every minute, and before a held act goes on."""
+        certificate = self.facts.certificate
+        if certificate is None or not self._certificate_ended(certificate):
+            if certificate is not None:
+                remaining = certificate.not_after - self._judges.wall()
+                self._recheck_at = min(self._recheck_at, now + max(0.0, remaining))
+            return True
+        if self.inspector is not None:
+            self.inspector.end(Reason.CERTIFICATE_ENDED, now, self._out)
+            self._carry(now)
+        return False
+
+    # The way out.
+
+    def _goodbye(self, why: Reason | None, detail: str, now: float) -> None:
+        """An orderly end: what is owed goes out, then close_notify and FIN; the socket stays until the peer answers
+        or a second has passed, so that no reset destroys the last bytes."""
+        if self._phase in (Phase.GOODBYE, Phase.GONE):
+            return
+        was_open = self._phase is Phase.OPEN
+        self._phase = Phase.GOODBYE
+        self._say_why(why, detail)
+        if was_open:
+            self._upstream.leave(self, now)
+        if self._tls is not None and self._tls.ready:
+            self._tls.goodbye()
+            self._send_wire(self._tls.outgoing(), now)
+        if self._phase is not Phase.GOODBYE:
+            return
+        self._phase_until = now + self._timing.goodbye
+        self._alarm.by(self._phase_until, now)
+        self._report_end(was_open)
+        if not self._wire.waiting:
+            self._half_close()
+        self._read(True)
+
+    def _half_close(self) -> None:
+        try:
+            self._wire.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._gone()
+
+    def _broken(self) -> None:
+        """The transport failed: nothing can be said any more."""
+        self._finish(None, "the connection broke")
+
+    def _finish(self, why: Reason | None, detail: str) -> None:
+        """Ends without a goodbye."""
+        if self._phase in (Phase.HANDSHAKE, Phase.OPEN):
+            was_open = self._phase is Phase.OPEN
+            self._phase = Phase.GOODBYE
+            self._say_why(why, detail)
+            if was_open:
+                self._upstream.leave(self, self._clock())
+            self._report_end(was_open)
+        self._gone()
+
+    def _bug(self, where: str) -> None:
+        """An exception that no input may cause. This link ends, loudly; the others do not notice."""
+        _log.exception("link %d: %s failed; the link is closed", self.number, where)
+        self._finish(Reason.INSPECTOR_ERROR, where)
+
+    def _say_why(self, why: Reason | None, detail: str) -> None:
+        self.why = why
+        self.detail = detail
+
+    def _report_end(self, was_open: bool) -> None:
+        if was_open:
+            self._counts.live -= 1
+        self._counts.bytes_in += self.bytes_in
+        self._counts.bytes_out += self.bytes_out
+        if was_open:
+            self._journal.closed(self)
+        else:
+            self._journal.event(self, self.entrance.device.id, Event("connect", reason=self.why, detail=self.detail))
+
+    def _gone(self) -> None:
+        if self._phase is Phase.GONE:
+            return
+        self._phase = Phase.GONE
+        self._alarm.cancel()
+        self._wire.close()
+        self._links.gone(self)

@@ -1,0 +1,125 @@
+"""What the data plane is handed. It asks for nothing else, so tests hand it small fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import ssl
+
+    from proxy.core.action import Action
+    from proxy.core.events import Event
+    from proxy.core.facts import CertificateFacts, ConnFacts
+    from proxy.core.inventory import Device, Service
+    from proxy.core.principal import Principal
+    from proxy.core.reason import Reason
+    from proxy.core.verdict import Verdict
+    from proxy.gateway.link import Link
+    from proxy.protocols.base import ProtocolSpec
+
+
+class Authority(Protocol):
+    """What one principal may do to one device, for the life of an epoch."""
+
+    @property
+    def connect(self) -> Verdict: ...
+
+    def decide_all(self, actions: tuple[Action, ...], now: float) -> Verdict: ...
+
+
+class Journal(Protocol):
+    """Where it is written down what happened. None of these waits; `before` calls back on the loop."""
+
+    def opened(self, link: Link) -> None: ...
+    def closed(self, link: Link) -> None: ...
+    def event(self, link: Link | None, device: str, event: Event) -> None: ...
+    def before(self, link: Link, event: Event, done: Callable[[bool], None]) -> None:
+        """Calls ``done(True)`` when the record is on disk, ``done(False)`` when it cannot be."""
+        ...
+
+
+@dataclass(slots=True)
+class ListenerCounts:
+    """Plain integers, read by whoever scrapes. One per listener, so no label is ever made from input."""
+
+    accepted: int = 0
+    live: int = 0
+    handshakes: int = 0
+    handshake_failures: int = 0
+    limited: int = 0
+    too_slow: int = 0
+    refused_links: int = 0
+    messages: int = 0
+    answers: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+@dataclass(slots=True)
+class DeviceCounts:
+    dials: int = 0
+    dial_failures: int = 0
+    lost: int = 0
+    open: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Counts of connections. ``handshakes`` are those that have not proved who they are yet (T45, T48)."""
+
+    links: int = 8192
+    handshakes: int = 256
+    links_per_source: int = 1024
+    links_per_identity: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds. Each covers its whole phase, not one read (T45)."""
+
+    handshake: float = 5.0
+    write_stall: float = 10.0
+    goodbye: float = 1.0
+    dial: float = 3.0
+    recheck: float = 60.0
+    drain: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """One listener, ready to be bound. ``contexts`` gives the TLS context for the next connection, None on a plain
+    one. ``name``, ``device`` and so on are the operator's words, safe to print."""
+
+    name: str
+    host: str
+    port: int
+    protocol: ProtocolSpec
+    device: Device
+    service: Service
+    deny_style: str
+    contexts: Callable[[], ssl.SSLContext] | None
+
+    @property
+    def secured(self) -> bool:
+        return self.contexts is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Who decides what the data plane does not.
+
+    ``identify`` never raises. ``standing`` says why a principal may not even ask. ``open_authority`` is Casbin's
+    place. ``read_certificate`` may raise ValueError. ``revoked`` is asked with a serial. ``wall`` is time of day,
+    which certificates are dated in.
+    """
+
+    identify: Callable[[ConnFacts], Principal]
+    standing: Callable[[Principal], Reason | None]
+    open_authority: Callable[[Principal, str, str], Authority]
+    read_certificate: Callable[[bytes], CertificateFacts]
+    revoked: Callable[[int], bool]
+    wall: Callable[[], float]

@@ -1,0 +1,129 @@
+"""A non-blocking socket with one outgoing buffer: what client links and device connections share.
+
+Readiness callbacks of the loop instead of its transports: one `recv` and one `send` per wake-up, nothing queued
+behind our back, the same code on uvloop and on the stock loop.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
+"""A dead peer is found within 25 s (T49)."""
+
+TICK = 0.001
+"""Resolution of loop timers: ringing later than due by this much is never early."""
+
+
+def tune(sock: socket.socket) -> None:
+    """Non-blocking, no Nagle, keep-alive. On a listener: accepted sockets inherit all but the first."""
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE:
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+class Wire:
+    """Sends now what the kernel takes and keeps the rest. ``on_error`` is called at most once, when sending fails."""
+
+    __slots__ = ("_drained", "_fd", "_loop", "_on_error", "_waiting", "sock")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        *,
+        on_error: Callable[[], None],
+        drained: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self.sock = sock
+        self._fd = sock.fileno()
+        self._waiting = b""
+        self._on_error = on_error
+        self._drained = drained
+
+    @property
+    def waiting(self) -> int:
+        """Bytes the peer has not taken yet."""
+        return len(self._waiting)
+
+    def send(self, data: bytes) -> None:
+        if self._waiting:
+            self._waiting += data
+            return
+        try:
+            sent = self.sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self._on_error()
+            return
+        if sent < len(data):
+            self._waiting = data[sent:]
+            self._loop.add_writer(self._fd, self._writable)
+
+    def read_with(self, callback: Callable[[], None]) -> None:
+        self._loop.add_reader(self._fd, callback)
+
+    def stop_reading(self) -> None:
+        self._loop.remove_reader(self._fd)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
+        self._waiting = b""
+        self.sock.close()
+
+    def _writable(self) -> None:
+        try:
+            sent = self.sock.send(self._waiting)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self._loop.remove_writer(self._fd)
+            self._on_error()
+            return
+        self._waiting = self._waiting[sent:]
+        if not self._waiting:
+            self._loop.remove_writer(self._fd)
+            self._drained()
+
+
+class Alarm:
+    """One timer that is set often and rings seldom: an earlier time re-arms it, a later one lets it ring and look
+    again. So the hot path only compares two floats."""
+
+    __slots__ = ("_at", "_callback", "_handle", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        self._loop = loop
+        self._callback = callback
+        self._at = float("inf")
+        self._handle: asyncio.TimerHandle | None = None
+
+    def by(self, at: float, now: float) -> None:
+        """Rings at ``at`` (monotonic seconds) or earlier."""
+        if at >= self._at:
+            return
+        if self._handle is not None:
+            self._handle.cancel()
+        self._at = at
+        self._handle = self._loop.call_later(max(0.0, at - now) + TICK, self._ring)
+
+    def cancel(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = None
+        self._at = float("inf")
+
+    def _ring(self) -> None:
+        self._handle = None
+        self._at = float("inf")
+        self._callback()

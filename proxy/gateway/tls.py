@@ -1,0 +1,154 @@
+"""TLS as a sans-IO layer: bytes from the wire in, plain bytes out, and the other way round.
+
+Our own use of `SSLObject` over memory BIOs instead of an event loop's TLS transport, because we need what those hide:
+one read and one write per wake-up without an exception per read, 28 KiB per idle link instead of up to 280
+(threats.md 7.3), and the moment between handshake and first byte, when certificate and session are looked at again.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CHUNK = 65536
+_TLS12_SUITES = ":".join(
+    (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+    )
+)
+"""MB-TCP-Security R-12, R-14, R-50..R-55: ephemeral keys and AEAD only; nothing without encryption (R-48 refused)."""
+
+
+class TlsFailure(Exception):
+    """The handshake or a record is not acceptable. The text is OpenSSL's, for the record."""
+
+
+class TlsSession:
+    """The server side of one connection."""
+
+    __slots__ = ("_incoming", "_object", "_outgoing", "ended", "ready")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.ready = False
+        self.ended = False
+
+    def handshake(self, data: bytes) -> None:
+        """Takes bytes of the handshake; ``ready`` turns True when it is done. Raises TlsFailure."""
+        self._incoming.write(data)
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        except (ssl.SSLError, ValueError) as error:
+            raise TlsFailure(_text(error)) from None
+        self.ready = True
+
+    def receive(self, data: bytes) -> bytes:
+        """Takes bytes from the wire, gives all plain bytes they complete. ``ended`` after the peer's close_notify."""
+        incoming, read = self._incoming, self._object.read
+        if data:
+            incoming.write(data)
+        elif not incoming.pending and not self._object.pending():
+            return b""
+        try:
+            plain = read(CHUNK)
+            # One request per record is the rule. Asking for more only when there is some saves an exception per read.
+            if incoming.pending or self._object.pending():
+                parts = [plain]
+                while True:
+                    try:
+                        part = read(CHUNK)
+                    except ssl.SSLWantReadError:
+                        return b"".join(parts)
+                    except ssl.SSLZeroReturnError:
+                        self.ended = True
+                        return b"".join(parts)
+                    if not part:
+                        self.ended = True
+                        return b"".join(parts)
+                    parts.append(part)
+        except ssl.SSLWantReadError:
+            return b""
+        except ssl.SSLZeroReturnError:
+            self.ended = True
+            return b""
+        except (ssl.SSLError, ValueError) as error:
+            raise TlsFailure(_text(error)) from None
+        if not plain:
+            self.ended = True
+        return plain
+
+    def send(self, plain: bytes) -> None:
+        """Encrypts. The bytes for the wire are fetched with `outgoing`."""
+        write = self._object.write
+        done = write(plain)
+        while done < len(plain):
+            done += write(memoryview(plain)[done:])
+
+    def outgoing(self) -> bytes:
+        return self._outgoing.read()
+
+    def goodbye(self) -> None:
+        """Queues our close_notify."""
+        try:
+            self._object.unwrap()
+        except (ssl.SSLError, ValueError):
+            pass  # wants the peer's close_notify, which we do not wait for here; or the session is broken already
+
+    def certificate(self) -> bytes | None:
+        return self._object.getpeercert(True)
+
+    @property
+    def resumed(self) -> bool:
+        return bool(self._object.session_reused)
+
+    @property
+    def version(self) -> str | None:
+        return self._object.version()
+
+
+def server_contexts(
+    *, versions: Sequence[str], certificate: Path, key: Path, client_ca: Path
+) -> Callable[[], ssl.SSLContext]:
+    """Contexts for a listener that demands client certificates. Raises OSError or ssl.SSLError at once when the files
+    are not usable.
+
+    TLS 1.3 alone shares one context and sends no tickets, so nothing can be resumed. A listener that allows 1.2 gets
+    a fresh context per connection, because a shared one resumes a session whose certificate has expired or been
+    revoked since, whatever `OP_NO_TICKET` says (T09, threats.md 7.2).
+    """
+
+    def build() -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2 if "1.2" in versions else ssl.TLSVersion.TLSv1_3
+        context.maximum_version = ssl.TLSVersion.TLSv1_3 if "1.3" in versions else ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(_TLS12_SUITES)
+        context.num_tickets = 0
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
+        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_ECDH_USE
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        context.load_verify_locations(cafile=client_ca)
+        context.load_cert_chain(certificate, key)
+        return context
+
+    shared = build()
+    if "1.2" in versions:
+        return build
+    return lambda: shared
+
+
+def _text(error: Exception) -> str:
+    reason = getattr(error, "reason", None)
+    return str(reason or error)[:120].replace("_", " ").lower()
