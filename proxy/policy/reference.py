@@ -1,0 +1,78 @@
+"""The oracle: what the rules mean, atom by atom, without index, Casbin or cache. Slow, short, obviously right.
+
+Rates are left out: they depend on what was asked before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.policy.speaker import MBAPS, NULL_ROLE, ROLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from proxy.core.action import Action
+    from proxy.core.principal import Principal
+    from proxy.core.surface import Never, Role, Rule, Surface
+
+
+def allows(
+    surfaces: Sequence[Surface], roles: Sequence[Role], principal: Principal, device: str, action: Action
+) -> bool:
+    """Nothing forbids the action, and every atom of it is allowed by some rule."""
+    if any(forbidding(surfaces, roles, principal, device, action)) or action.atoms <= 0:
+        return False
+    return all(
+        any(rule_allows(surface, rule, roles, principal, device, action, atom) for surface, rule in _rules(surfaces))
+        for atom in range(action.atoms.bit_length())
+    )
+
+
+def forbidding(
+    surfaces: Sequence[Surface], roles: Sequence[Role], principal: Principal, device: str, action: Action
+) -> Iterator[Never]:
+    """The never rules that this action touches."""
+    for surface in surfaces:
+        for never in surface.nevers:
+            anybody = never.speakers is None
+            named = any(is_called(principal, name, roles) for name in never.speakers or ())
+            touched = any(t.protocol == action.protocol and t.covers(action) for t in never.targets)
+            if device in never.devices and (anybody or named) and touched:
+                yield never
+
+
+def rule_allows(
+    surface: Surface, rule: Rule, roles: Sequence[Role], principal: Principal, device: str, action: Action, atom: int
+) -> bool:
+    """This rule alone allows this one atom."""
+    return (
+        device in rule.devices
+        and any(is_called(principal, name, roles) for name in rule.speakers)
+        and rule.needs <= principal.matched
+        and (principal.proved or not action.changes or surface.writes_without_proof)
+        and any(_fits(t.protocol, t.verb, action) and t.admits(action) >> atom & 1 for t in rule.targets)
+    )
+
+
+def is_called(principal: Principal, name: str, roles: Sequence[Role]) -> bool:
+    """Whether ``name``, as rules write it, means this principal."""
+    if name.startswith(ROLE):
+        members = [m for role in roles if role.name == name.removeprefix(ROLE) for m in role.members]
+        return any(is_called(principal, member, ()) for member in members)
+    if name == NULL_ROLE:
+        no_role = not any(a.startswith(MBAPS) for a in principal.attributes)
+        return name in principal.attributes or (principal.has("x509") and no_role)
+    if name.startswith(MBAPS):
+        return name in principal.attributes
+    return name == principal.id
+
+
+def _fits(protocol: str, verb: str, action: Action) -> bool:
+    return protocol == action.protocol and verb == action.verb
+
+
+def _rules(surfaces: Sequence[Surface]) -> Iterator[tuple[Surface, Rule]]:
+    for surface in surfaces:
+        for rule in surface.rules:
+            yield surface, rule

@@ -1,0 +1,78 @@
+"""Rules as Casbin rows, made from validated objects only and kept in memory (threats.md 7.1).
+
+A row is ``sub, dev, proto, verb, target, rule``. ``target`` is a key like ``setpoint#0`` that is looked up in a table;
+what the target says never reaches Casbin.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import casbin
+
+from proxy.policy.speaker import ROLE, subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from proxy.core.action import Target
+    from proxy.core.surface import Role, Rule, Surface
+
+MODEL = Path(__file__).with_name("model.conf").read_text("utf-8")
+
+Row = list[str]
+SUBJECT, DEVICE, PROTOCOL, VERB, TARGET, RULE = range(6)
+
+
+class Clause:
+    """One target of one rule: what a row refers to. Its methods are bound once, they are called per message."""
+
+    __slots__ = ("admits", "covers", "key", "place", "rule", "surface", "target")
+
+    def __init__(self, surface: Surface, rule: Rule, number: int, place: tuple[int, int, int]) -> None:
+        self.surface = surface
+        self.rule = rule
+        self.target: Target = rule.targets[number]
+        self.key = f"{rule.ref.name}#{number}"
+        self.place = place
+        """Surface, rule, target by number: the order in which rules contribute and are reported."""
+        self.admits = self.target.admits
+        self.covers = self.target.covers
+
+    def rows(self, device: str) -> Iterator[Row]:
+        target = self.target
+        for speaker in self.rule.speakers:
+            yield [subject(speaker), device, target.protocol, target.verb, self.key, self.rule.ref.name]
+
+
+def clauses(surface: Surface, at: int, rules: Iterable[tuple[int, Rule]]) -> Iterator[Clause]:
+    for place, rule in rules:
+        for number in range(len(rule.targets)):
+            yield Clause(surface, rule, number, (at, place, number))
+
+
+def links(roles: Iterable[Role]) -> list[Row]:
+    """Casbin's `g` rows: member, role."""
+    return [[subject(member), f"{ROLE}{role.name}"] for role in roles for member in role.members]
+
+
+def enforcer(rows: list[Row], members: list[Row] | None = None, roles: Any = None) -> Any:
+    """A Casbin enforcer over ``rows``, with its own role graph from ``members`` or the shared ``roles``.
+
+    The rows are put in place directly: `add_policies` compares each with all others (quadratic), and every adapter
+    goes through a parser or a deep copy. Casbin finds a row of a wrong length only when it judges, so lengths are
+    checked here.
+    """
+    if any(len(row) != RULE + 1 or "" in row for row in rows):
+        raise ValueError("a policy row is incomplete")
+    model = casbin.Enforcer.new_model(text=MODEL)
+    made = casbin.Enforcer(model)
+    model["p"]["p"].policy = rows
+    if members is not None:
+        model["g"]["g"].policy = members
+        made.build_role_links()
+    else:
+        made.set_role_manager(roles)
+        model["g"]["g"].rm = roles
+    return made

@@ -1,0 +1,171 @@
+"""A protocol small enough to see through: verbs on numbered cells, with values. And builders for surfaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from proxy.core.evidence import Evidence, Outcome, Strength
+from proxy.core.inventory import Bindings, Device
+from proxy.core.origin import Origin, RuleRef
+from proxy.core.principal import Principal
+from proxy.core.surface import Never, Rate, Role, Rule, RuleTest, Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from proxy.core.action import Action, Target
+
+PROTOCOL = "toy"
+STRENGTH = {"x509": Strength.PROOF, "tpm": Strength.PROOF, "mac_ip": Strength.PLACE}
+
+
+@dataclass(frozen=True)
+class ToyAction:
+    verb: str
+    first: int
+    values: tuple[int, ...]
+    protocol: str = PROTOCOL
+
+    @property
+    def changes(self) -> bool:
+        return self.verb == "write"
+
+    @property
+    def atoms(self) -> int:
+        return (1 << len(self.values)) - 1
+
+    def describe(self) -> str:
+        return f"{self.verb} cell {self.first} x{len(self.values)}"
+
+
+@dataclass(frozen=True)
+class ToyTarget:
+    """Cells ``first``..``last``, values up to ``top``. The verb ``any`` covers every verb, like Modbus `function`."""
+
+    verb: str
+    first: int
+    last: int
+    top: int | None = None
+    protocol: str = PROTOCOL
+
+    @property
+    def values_matter(self) -> bool:
+        return self.top is not None
+
+    @property
+    def changes(self) -> bool:
+        return self.verb == "write"
+
+    def covers(self, action: Action) -> int:
+        return self._mask(action, None)
+
+    def admits(self, action: Action) -> int:
+        return self._mask(action, self.top)
+
+    def _mask(self, action: Action, top: int | None) -> int:
+        if not isinstance(action, ToyAction) or self.verb not in (action.verb, "any"):
+            return 0
+        inside = (self.first <= action.first + at <= self.last for at in range(len(action.values)))
+        fits = (top is None or value <= top for value in action.values)
+        return sum(1 << at for at, (a, b) in enumerate(zip(inside, fits, strict=True)) if a and b)
+
+    def within(self, other: Target) -> bool:
+        return (
+            isinstance(other, ToyTarget)
+            and other.verb in (self.verb, "any")
+            and other.first <= self.first
+            and self.last <= other.last
+            and (other.top is None or (self.top is not None and self.top <= other.top))
+        )
+
+    def describe(self) -> str:
+        top = "" if self.top is None else f" up to {self.top}"
+        return f"{self.verb} cell {self.first}-{self.last}{top}"
+
+
+class Broken(ToyTarget):
+    """A target with a bug: whoever asks it gets an exception."""
+
+    def _mask(self, action: Action, top: int | None) -> int:
+        raise ZeroDivisionError("a bug in a target")
+
+
+def read(first: int, count: int = 1) -> ToyAction:
+    return ToyAction("read", first, (0,) * count)
+
+
+def write(first: int, *values: int) -> ToyAction:
+    return ToyAction("write", first, values)
+
+
+def reads(first: int, last: int) -> ToyTarget:
+    return ToyTarget("read", first, last)
+
+
+def writes(first: int, last: int, top: int | None = None) -> ToyTarget:
+    return ToyTarget("write", first, last, top)
+
+
+def origin(line: int, file: str = "policies/surfaces/cell.yaml") -> Origin:
+    return Origin(file, line)
+
+
+def who(id: str | None, *kinds: str, attributes: Iterable[str] = ()) -> Principal:
+    """A speaker for whom each of ``kinds`` was looked at and found right."""
+    evidence = tuple(Evidence(kind, Outcome.MATCH, STRENGTH[kind]) for kind in kinds)
+    return Principal(id, frozenset(attributes), evidence)
+
+
+def rule(
+    name: str,
+    speakers: Iterable[str],
+    *targets: Target,
+    to: Iterable[str] = ("plc",),
+    needs: Iterable[str] = (),
+    rate: Rate | None = None,
+    surface: str = "cell",
+    line: int = 10,
+) -> Rule:
+    ref = RuleRef(surface, name, origin(line))
+    return Rule(ref, tuple(speakers), tuple(to), targets, frozenset(needs), rate)
+
+
+def never(
+    name: str,
+    *targets: Target,
+    speakers: Iterable[str] | None = None,
+    to: Iterable[str] = ("plc",),
+    surface: str = "cell",
+    line: int = 90,
+) -> Never:
+    ref = RuleRef(surface, name, origin(line))
+    return Never(ref, None if speakers is None else tuple(speakers), tuple(to), targets)
+
+
+def surface(
+    *rules: Rule,
+    nevers: Iterable[Never] = (),
+    tests: Iterable[RuleTest] = (),
+    name: str = "cell",
+    members: Iterable[str] = ("plc",),
+    record_first: bool = False,
+    unsafe: bool = False,
+) -> Surface:
+    return Surface(
+        name, origin(1), tuple(members), rules, tuple(nevers), tuple(tests), record_first, writes_without_proof=unsafe
+    )
+
+
+def role(name: str, *members: str) -> Role:
+    return Role(name, origin(1, f"policies/roles/{name}.yaml"), members)
+
+
+def devices(*ids: str, **bindings: Bindings) -> dict[str, Device]:
+    """Devices by id; ``bindings`` may say how one is known (with ``_`` for ``-``)."""
+    found = {}
+    for id in (*ids, *bindings):
+        name = id.replace("_", "-")
+        bound = bindings.get(id, Bindings(x509_uri=f"spiffe://site/device/{name}"))
+        found[name] = Device(name, "plc", None, None, origin(1, f"fingerprints/devices/{name}.yaml"), bindings=bound)
+    return found
