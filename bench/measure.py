@@ -12,6 +12,7 @@ from bench.plan import PARALLEL_HANDSHAKES
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bench.decisions import Costs
     from bench.generator import Generator, Handshakes, Load
     from bench.peers.base import Peer
     from bench.plan import Plan
@@ -27,6 +28,7 @@ class Measured:
 
     load: dict[tuple[str, int], list[Load]] = field(default_factory=dict)  # (target, connections)
     handshakes: dict[tuple[str, bool], list[Handshakes]] = field(default_factory=dict)  # (target, one read)
+    decisions: dict[int, Costs] = field(default_factory=dict)  # by the number of rules
     memory: dict[tuple[str, int], float] = field(default_factory=dict)  # (target, links): KiB per link
 
 
@@ -78,3 +80,12 @@ def measure_memory(
                     measured.memory[peer.name, size] = (memory_kib(target.pids) - before) / size
         finally:
             target.stop()
+
+
+def measure_decisions(plan: Plan, measured: Measured, say: Callable[[str], None]) -> None:
+    """Imports the product, so that a run of peers alone needs nothing of it."""
+    from bench.decisions import measure
+
+    for rules, plain_samples in plan.rules.items():
+        say(f"decisions: {rules:,} rules")
+        measured.decisions[rules] = measure(rules, plain_samples)

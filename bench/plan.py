@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 CONNECTIONS = (1, 16, 100)
 PARALLEL_HANDSHAKES = 16
+RULES = {10: 50, 1_000: 20, 100_000: 3}  # number of rules: how often slow pycasbin is asked each way
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Plan:
     warmup: float
     idle: tuple[int, ...]
     connections: tuple[int, ...] = CONNECTIONS
+    rules: dict[int, int] = field(default_factory=lambda: dict(RULES))
 
 
 FULL = Plan(rounds=5, seconds=2.0, warmup=0.5, idle=(1_000, 5_000))

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from bench.correctness import Check
     from bench.rows import Row
 
+DECISIONS = {
+    "cached": "request known to its link",
+    "miss": "decision, allowed",
+    "refusal": "decision, refused",
+    "uncached": "whole new request, allowed",
+    "refused": "whole new request, refused",
+    "open": "opening a link",
+}
 DIRECT_TITLE = "no proxy (plain TCP)"
 
 
@@ -113,15 +121,19 @@ class Report:
         return text
 
     def decision_table(self) -> Iterator[str]:
-        rows = [row for row in self.rows if row.name.startswith("decision.")]
+        rows = [row for row in self.rows if row.name.startswith("decision.") and row.unit == "us"]
+        counts = sorted({int(row.name.rsplit(".", 1)[1]) for row in rows})
         if not rows:
             return
-        yield "Decisions, microseconds"
-        yield f"  {'':22}{'rules':>10}{'Bulkhead':>14}{'pycasbin alone':>18}"
-        for row in rows:
-            _, what, count = row.name.split(".")
-            other = f"{row.peer_value:,.1f}" if row.peer_value is not None else "-"
-            yield f"  {what:22}{int(count):>10,}{row.value:>14,.2f}{other:>18}"
+        yield "Decisions, microseconds [pycasbin alone, same question]"
+        yield f"  {'':34}" + "".join(f"{f'{count:,} rules':>27}" for count in counts)
+        for what, title in DECISIONS.items():
+            cells = []
+            for count in counts:
+                row = self.find(f"decision.{what}.{count}")
+                other = f" [{row.peer_value:,.0f}]" if row and row.peer_value is not None else ""
+                cells.append(f"{row.value:,.2f}{other}" if row else "")
+            yield f"  {title:34}" + "".join(f"{cell:>27}" for cell in cells)
         yield ""
 
     def check_lines(self) -> Iterator[str]:
@@ -139,6 +151,7 @@ class Report:
         for row in held:
             verdict = {True: "met", False: "MISSED", None: "not judged"}[row.ok]
             against = f" against {self.titles.get(row.peer, row.peer)}" if row.peer else ""
-            measured = f"{row.value:,.2f} {row.unit}" if row.ratio is None else f"ratio {row.ratio:.2f}"
+            ratio = row.ratio is not None and str(row.target).startswith("ratio")
+            measured = f"{row.ratio:.2f}" if ratio else f"{row.value:,.2f} {row.unit}"
             yield f"  {verdict:10}  {row.name + against:60}  {row.target:16}  {measured}"
         yield ""

@@ -14,8 +14,9 @@ from bench.figures import Spread, paired, spread
 from bench.plan import CONNECTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from bench.decisions import Costs
     from bench.measure import Measured
 
 BASELINE = "haproxy"
@@ -84,6 +85,10 @@ def targets(name: str, metric: str, size: int, peer: str | None) -> Target | Non
     return None
 
 
+# Microseconds that one piece of deciding may take; the same limit with 10 rules as with 100,000.
+DECISION_LIMITS = {"cached": 1.0, "miss": 20.0, "refusal": 20.0, "open": 1000.0}
+
+
 def make_row(
     name: str,
     metric: str,
@@ -109,6 +114,30 @@ def make_row(
         spread=(own.low, own.high),
         ratio_spread=(ratio.low, ratio.high) if ratio else None,
     )  # fmt: skip
+
+
+def decision_rows(costs: Mapping[int, Costs]) -> Iterator[Row]:
+    """`decision.WHAT.RULES` in microseconds beside pycasbin on the same questions, in the same order of asking."""
+    for rules, cost in costs.items():
+        for what in ("cached", "miss", "refusal", "uncached", "refused", "open"):
+            own = spread(getattr(cost, what))
+            plain_costs = {"cached": cost.plain_allowed, "miss": cost.plain_allowed, "refusal": cost.plain_refused}
+            other = plain_costs.get(what, [])
+            limit = DECISION_LIMITS.get(what)
+            target = Target("value", "<=", limit) if limit else None
+            plain = spread(other).median if other else None
+            yield Row(
+                name=f"decision.{what}.{rules}", value=own.median, unit="us",
+                peer="pycasbin" if other else None, peer_value=plain,
+                ratio=plain / own.median if plain else None,
+                target=str(target) if target else None,
+                ok=target.met(own.median, None) if target else None,
+                spread=(own.low, own.high), ratio_spread=None,
+            )  # fmt: skip
+        yield Row(
+            f"decision.compile.{rules}", cost.compiled, "s", None, None, None, None, None,
+            (cost.compiled, cost.compiled), None,
+        )  # fmt: skip
 
 
 def peers_of(name: str, metric: str) -> list[str | None]:
@@ -143,7 +172,7 @@ def figures(measured: Measured) -> dict[tuple[str, str, int, str], list[float]]:
 
 def rows(measured: Measured) -> list[Row]:
     found = figures(measured)
-    made = []
+    made = list(decision_rows(measured.decisions))
     for (name, metric, size, unit), values in found.items():
         for peer in peers_of(name, metric):
             others = found.get((peer, metric, size, unit)) if peer else None
