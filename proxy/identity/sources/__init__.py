@@ -1,0 +1,1 @@
+"""One file per kind of evidence, each with one class that keeps `base.EvidenceSource`. `tests/contract` finds them."""

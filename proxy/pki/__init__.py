@@ -1,0 +1,1 @@
+"""The site's own certificate authority: keys, leaf certificates, the list of revoked ones. No sockets."""

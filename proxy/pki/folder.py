@@ -1,0 +1,153 @@
+"""The `certs/` folder of a site: its authority, the certificates it issued, and which of them are refused.
+
+site-ca.crt  site-ca.key     the authority
+NAME.crt  NAME.key           leaf then root, and its key; NAME is a device, a person, or `gateway`
+issued/SERIAL.crt            what was issued and has not ended, so that revoking a name finds all of it
+revoked.yaml                 the deny list (`proxy.pki.revocation`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from proxy.pki.authority import Authority, AuthorityError, Issued, certificate_pem, key_pem
+from proxy.pki.certificate import CertificateError, certificate_facts
+from proxy.pki.files import PUBLIC, make_folder, read_private, write_file, write_pair
+from proxy.pki.revocation import RevocationList, revoke
+from proxy.pki.revoked import Revocation
+
+if TYPE_CHECKING:
+    from proxy.core.facts import CertificateFacts
+    from proxy.pki.leaf import Leaf
+
+AUTHORITY = "site-ca"
+GATEWAY = "gateway"
+KEEP_ENDED = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One certificate of the folder. ``file`` is relative to it; ``state`` is ``valid``, ``expired``,
+    ``not yet valid``, ``revoked`` or ``of another authority``."""
+
+    file: str
+    facts: CertificateFacts
+    state: str
+
+    @property
+    def name(self) -> str:
+        return self.facts.common_name or ""
+
+    @property
+    def uri(self) -> str:
+        return " ".join(self.facts.uris)
+
+
+class CertificateFolder:
+    """Raises OSError where the disk says no, and what each method names."""
+
+    def __init__(self, path: Path, site: str) -> None:
+        self.path = path
+        self.site = site
+
+    def has(self, name: str) -> bool:
+        return (self.path / f"{name}.crt").exists()
+
+    def create_authority(self, now: datetime, *, replace: bool = False) -> Authority:
+        """Makes the site's authority and writes it. Raises FileExistsError unless ``replace``."""
+        authority = Authority.create(self.site, now)
+        make_folder(self.path)
+        pem = certificate_pem(authority.certificate)
+        write_pair(*self._pair(AUTHORITY, pem, key_pem(authority.key)), replace=replace)
+        return authority
+
+    def authority(self) -> Authority:
+        """Raises AuthorityError, KeyFileError (others may read the key), FileNotFoundError."""
+        chain = (self.path / f"{AUTHORITY}.crt").read_bytes()
+        authority = Authority.load(chain, read_private(self.path / f"{AUTHORITY}.key"))
+        if authority.site != self.site:
+            raise AuthorityError(f"the authority is of the site {authority.site!r}, not {self.site!r}")
+        return authority
+
+    def issue(self, leaf: Leaf, now: datetime, *, out: Path | None = None, replace: bool = False) -> Issued:
+        """Issues and writes NAME.crt and NAME.key, into ``out`` if given. Raises as `Authority.issue` and `authority`,
+        FileExistsError unless ``replace``, ValueError for the authority's own name."""
+        if leaf.name == AUTHORITY:
+            raise ValueError(f"{AUTHORITY} is the authority's own name")
+        issued = self.authority().issue(leaf, now)
+        self._forget_ended(now)
+        record = self.path / "issued" / f"{issued.certificate.serial_number:x}.crt"
+        make_folder(record.parent)
+        write_file(record, certificate_pem(issued.certificate), PUBLIC)  # first: nothing unrecorded may get out
+        if out is not None:
+            make_folder(out)
+        try:
+            write_pair(*self._pair(leaf.name, issued.chain_pem, issued.key_pem, out), replace=replace)
+        except BaseException:
+            record.unlink()
+            raise
+        return issued
+
+    def entries(self, now: datetime) -> tuple[Entry, ...]:
+        """Every certificate in the folder once, by name, the newest first. Raises CertificateError for a file that
+        holds none, RevocationError, FileNotFoundError without an authority."""
+        root = x509.load_pem_x509_certificate((self.path / f"{AUTHORITY}.crt").read_bytes())
+        revoked = RevocationList(self.path / "revoked.yaml")
+        found: dict[str, Entry] = {}
+        for path in (*sorted(self.path.glob("*.crt")), *sorted(self.path.glob("issued/*.crt"))):
+            certificate = _load(path)
+            facts = certificate_facts(certificate.public_bytes(Encoding.DER))
+            state = _state(certificate, facts, root, revoked, now)
+            found.setdefault(facts.sha256, Entry(str(path.relative_to(self.path)), facts, state))
+        return tuple(sorted(found.values(), key=lambda e: (e.name, -e.facts.not_before, e.file)))
+
+    def revoke(self, serials: Iterable[tuple[int, str]], reason: str, now: datetime) -> tuple[Revocation, ...]:
+        """Adds (serial, name) pairs to the deny list; returns those that were not in it. Raises RevocationError."""
+        when = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return revoke(self.path / "revoked.yaml", [Revocation(serial, name, when, reason) for serial, name in serials])
+
+    def _pair(self, name: str, chain: bytes, key: bytes, folder: Path | None = None) -> tuple[Path, bytes, Path, bytes]:
+        folder = folder or self.path
+        return folder / f"{name}.crt", chain, folder / f"{name}.key", key
+
+    def _forget_ended(self, now: datetime) -> None:
+        for path, facts in self._issued():
+            if facts.not_after < (now - KEEP_ENDED).timestamp():
+                path.unlink(missing_ok=True)
+
+    def _issued(self) -> Iterator[tuple[Path, CertificateFacts]]:
+        for path in self.path.glob("issued/*.crt"):
+            yield path, certificate_facts(_load(path).public_bytes(Encoding.DER))
+
+
+def _load(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError as fault:
+        raise CertificateError(f"{path} holds no certificate") from fault
+
+
+def _state(
+    certificate: x509.Certificate,
+    facts: CertificateFacts,
+    root: x509.Certificate,
+    revoked: RevocationList,
+    now: datetime,
+) -> str:
+    try:
+        certificate.verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature):
+        return "of another authority"
+    if facts.serial in revoked:
+        return "revoked"
+    if now.timestamp() < facts.not_before:
+        return "not yet valid"
+    return "expired" if now.timestamp() >= facts.not_after else "valid"
