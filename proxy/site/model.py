@@ -1,14 +1,17 @@
-"""What a site folder says, validated: frozen, and free of file formats. Everything downstream takes values from here."""
+"""What a site folder says, validated, frozen and free of file formats. All that is downstream takes it from here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from proxy.core.inventory import Device
-from proxy.core.origin import Origin
-from proxy.core.surface import Role, Surface
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from proxy.core.inventory import Device
+    from proxy.core.origin import Origin
+    from proxy.core.surface import Role, Surface
 
 
 @dataclass(frozen=True, slots=True)

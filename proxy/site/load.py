@@ -1,0 +1,169 @@
+"""From a folder of files to a `Site`, or to every problem at once.
+
+Nothing is ever taken for "no policy": a missing folder, an empty file or one fault anywhere leaves no site at all
+(T70). The order is that of threats.md 5.1: read once, parse strictly, judge each file, then the files together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel
+
+from proxy.core.origin import Origin
+from proxy.site import network, overrides
+from proxy.site.digest import Digest
+from proxy.site.draft import Draft, Voice, read_document, shaped
+from proxy.site.files import Unusable, list_yaml
+from proxy.site.inventory import Inventory
+from proxy.site.model import Bind, Site
+from proxy.site.names import bind
+from proxy.site.policies import Roles, SurfaceBuilder
+from proxy.site.problem import Collector, Finding, Problem
+from proxy.site.shapes import Shapes, SiteShape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from proxy.protocols.base import ProtocolSpec
+
+ShapeT = TypeVar("ShapeT", bound=BaseModel)
+
+DEVICES = "fingerprints/devices"
+SURFACES = "policies/surfaces"
+ROLES = "policies/roles"
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """``site`` is None exactly if some problem is an error. ``problems`` are in the order of files and lines."""
+
+    site: Site | None
+    problems: tuple[Problem, ...]
+
+
+def load_site(
+    config: Path, protocols: Mapping[str, ProtocolSpec], environ: Mapping[str, str] = _NO_VARIABLES
+) -> Loaded:
+    """Read the site that `config` (its `bulkhead.yaml`) belongs to. Never raises because of what the files say."""
+    loader = _Loader(config, protocols, environ)
+    site = loader.load()
+    return Loaded(None if loader.collector.failed else site, loader.collector.sorted())
+
+
+class _Loader:
+    def __init__(self, config: Path, protocols: Mapping[str, ProtocolSpec], environ: Mapping[str, str]) -> None:
+        self.collector = Collector()
+        self._config = config
+        self._folder = config.absolute().parent
+        self._protocols = protocols
+        self._environ = environ
+        self._shapes = Shapes.of(protocols)
+        self._digest = Digest()
+        self._open_ended: list[str] = []
+
+    def load(self) -> Site | None:
+        voice = Voice(self._config.name, self.collector)
+        draft = self._read_config(voice)
+        shape = None if draft is None else draft.shape
+        self._check_folder("policies", ("surfaces", "roles"))
+        self._check_folder("fingerprints", ("devices",))
+        devices = Inventory(self._read(DEVICES, self._shapes.device), self._protocols, shape.site if shape else "site")
+        roles = Roles(self._read(ROLES, self._shapes.role, optional=True), devices)
+        surfaces = SurfaceBuilder(devices, roles, self._protocols)
+        for surface in self._read(SURFACES, self._shapes.surface):
+            surfaces.add(surface)
+        roles.check_use()
+        network.check_names(DEVICES, devices.declared, "device")
+        network.check_names(ROLES, roles.declared, "role")
+        network.check_names(SURFACES, surfaces.declared, "surface")
+        self._check_ends()
+        return None if shape is None else self._site(shape, voice, devices, roles, surfaces)
+
+    def _site(self, shape: SiteShape, voice: Voice, devices: Inventory, roles: Roles, surfaces: SurfaceBuilder) -> Site:
+        listeners = network.listeners(shape, devices, self._protocols, voice)
+        network.check_reach(listeners, surfaces.surfaces.values(), voice, surfaces.declared)
+        return Site(
+            name=shape.site,
+            folder=self._folder,
+            state=self._folder / shape.state,
+            admin=Bind(*bind(shape.admin.bind)),
+            limits=network.limits(shape, voice),
+            listeners=listeners,
+            devices=MappingProxyType(dict(sorted(devices.devices.items()))),
+            surfaces=tuple(surface for _, surface in sorted(surfaces.surfaces.items())),
+            roles=tuple(role for _, role in sorted(roles.roles.items())),
+            digest=self._digest.hex(),
+        )
+
+    def _read_config(self, voice: Voice) -> Draft[SiteShape] | None:
+        document = read_document(self._config, voice)
+        if document is None:
+            return None
+        voice.moved = overrides.apply(self._environ, document.value, self.collector)
+        draft = shaped(document, voice, self._shapes.site)
+        self._note(draft, "site")
+        return draft
+
+    def _read(self, folder: str, shape: type[ShapeT], *, optional: bool = False) -> Iterator[Draft[ShapeT]]:
+        """One file after the other, so that a large site is not in memory as text."""
+        if optional and not (self._folder / folder).exists():
+            return
+        names = self._list(folder)
+        if not names and not optional:
+            self._error(Finding.MISSING, folder, "holds no .yaml file", "an empty folder is never 'no policy': add one")
+        for name in names or ():
+            voice = Voice(f"{folder}/{name}", self.collector)
+            document = read_document(self._folder / folder / name, voice)
+            if document is not None:
+                draft = shaped(document, voice, shape)
+                self._note(draft, folder)
+                yield draft
+
+    def _note(self, draft: Draft[ShapeT], kind: str) -> None:
+        self._digest.add(kind, draft.voice.file if kind == "site" else _own_name(draft), draft.value)
+        if not draft.closed:
+            self._open_ended.append(draft.voice.file)
+
+    def _list(self, folder: str, folders: tuple[str, ...] = ()) -> list[str] | None:
+        """The files to read. What lies there and would not be read is told: it may hold a `never` (T70)."""
+        try:
+            names, unread = list_yaml(self._folder / folder, folders)
+        except Unusable as fault:
+            self._error(fault.finding, folder, f"the folder {fault.wrong}", fault.mend)
+            return None
+        for name, why in unread:
+            where = f"{folder}/{name}"
+            if name.lower().endswith((".yaml", ".yml", ".json")) or why.startswith("this folder"):
+                self._error(Finding.UNREADABLE, where, why, "rename it to NAME.yaml in its place, or take it away")
+            else:
+                self.collector.add(Problem(Finding.DOUBTFUL, Origin(where, 1), (), why, "take it away", warning=True))
+        return names
+
+    def _check_folder(self, folder: str, folders: tuple[str, ...]) -> None:
+        if not (self._folder / folder).exists():
+            return  # told when its inner folders are read
+        for name in self._list(folder, folders) or ():
+            mend = f"move it to {' or '.join(f'{folder}/{inner}' for inner in folders)}"
+            self._error(Finding.UNREADABLE, f"{folder}/{name}", "files in this place are not read", mend)
+
+    def _check_ends(self) -> None:
+        if self._open_ended:
+            count = len(self._open_ended)
+            wrong = f"{count} file{'s do' if count > 1 else ' does'} not end in '...', so half of it would look whole"
+            mend = "open each file with '---' and close it with '...'"
+            origin = Origin(min(self._open_ended), 1)
+            self.collector.add(Problem(Finding.DOUBTFUL, origin, (), wrong, mend, warning=True))
+
+    def _error(self, finding: Finding, where: str, wrong: str, mend: str) -> None:
+        self.collector.add(Problem(finding, Origin(where, 1), (), wrong, mend))
+
+
+def _own_name(draft: Draft[ShapeT]) -> str:
+    """What the file calls itself: the first key of each kind."""
+    names = (draft.claims(key) for key in ("device", "surface", "role"))
+    return next((name for name in names if name is not None), draft.voice.file)

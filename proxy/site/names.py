@@ -1,0 +1,131 @@
+"""Names and patterns. Names come from a closed alphabet: none can be a pattern, a path or a topic (T12, T29)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+
+# For the JSON Schemas; what decides are the functions below.
+ID_PATTERN = "^[a-z0-9][a-z0-9._-]{0,63}$"
+WILD_PATTERN = "^(?=.*[a-z0-9])[a-z0-9*][a-z0-9._*-]{0,63}$"
+PLACE_PATTERN = "^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
+SPEAKER_PATTERN = f"{WILD_PATTERN}|^role:[a-z0-9][a-z0-9._-]{{0,63}}$|^mbaps:.{{1,64}}$"
+WHO_PATTERN = f"{ID_PATTERN}|^mbaps:.{{1,64}}$"
+URI_PATTERN = "^[a-z][a-z0-9+.-]*:[!-~]{1,240}$"
+
+ID_WORDS = "a name has a-z, 0-9, '-', '.', '_', starts with a letter or digit, and has at most 64 characters"
+ROLE = "role:"
+MBAPS = "mbaps:"
+MBAPS_NULL = "mbaps-null"
+MOST_ROLE_TEXT = 64
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_WILD = re.compile(r"(?=.*[a-z0-9])[a-z0-9*][a-z0-9._*-]{0,63}")
+_PLACE = re.compile(r"[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*")
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]{1,240}")
+_IPV4_INSIDE = tuple(
+    ipaddress.IPv6Network(text) for text in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "2002::/16", "2001::/32")
+)
+"""Compatible, mapped, NAT64, 6to4, Teredo. The loopback and unspecified addresses lie in the first."""
+
+
+def is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def is_place(text: str) -> bool:
+    return len(text) <= 255 and _PLACE.fullmatch(text) is not None
+
+
+def is_pattern(text: str) -> bool:
+    """An id in which ``*`` stands for any characters, none included. It must say something besides ``*``."""
+    return "*" in text and _WILD.fullmatch(text) is not None
+
+
+def is_speaker(text: str) -> bool:
+    """What ``from:`` takes. There is no word for *anybody*, and a bare ``*`` is none."""
+    if text.startswith(ROLE):
+        return is_id(text.removeprefix(ROLE))
+    if text.startswith(MBAPS):
+        return is_plain_text(text.removeprefix(MBAPS), MOST_ROLE_TEXT)
+    return is_id(text) or is_pattern(text)
+
+
+def is_one_speaker(text: str) -> bool:
+    """What ``who:`` of a test takes."""
+    return is_speaker(text) and not text.startswith(ROLE) and (text.startswith(MBAPS) or "*" not in text)
+
+
+def is_in_certificate(speaker: str) -> bool:
+    """Whether only a certificate can show that somebody is this speaker."""
+    return speaker.startswith(MBAPS) or speaker == MBAPS_NULL
+
+
+def is_uri(text: str) -> bool:
+    return _URI.fullmatch(text) is not None
+
+
+def is_plain_text(text: str, most: int) -> bool:
+    """Text as it may stand in a certificate: visible, composed (NFC), and not padded with blanks."""
+    return (
+        0 < len(text) <= most and text.isprintable() and text == text.strip() and unicodedata.is_normalized("NFC", text)
+    )
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Linear in the name, unlike a regular expression with many ``.*`` (T44)."""
+    head, *middle = pattern.split("*")
+    if not middle:
+        return pattern == name
+    tail = middle.pop()
+    if len(name) < len(head) + len(tail) or not name.startswith(head) or not name.endswith(tail):
+        return False
+    at, end = len(head), len(name) - len(tail)
+    for piece in middle:
+        at = name.find(piece, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
+
+
+def address(text: str) -> str:
+    """The canonical form of a literal IPv4 or IPv6 address. Raises ValueError with what is wrong.
+
+    Names are refused: a name can be bound to another address later (T60). So is an IPv4 address written as IPv6, which
+    would be another key for the same machine (T29).
+    """
+    try:
+        ip = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(f"{text[:60]!r} is not an IPv4 or IPv6 address") from None
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.scope_id is not None:
+            raise ValueError(f"{text[:60]!r} names an interface (%)")
+        if any(ip in network for network in _IPV4_INSIDE) and int(ip) > 1:
+            raise ValueError(f"{text[:60]!r} is an IPv4 address in IPv6 clothes; write it as IPv4")
+    return str(ip)
+
+
+def bind(text: str) -> tuple[str, int]:
+    """``host:port`` or ``[host]:port`` with a literal address. Raises ValueError with what is wrong."""
+    match = re.fullmatch(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>[1-9][0-9]{0,4})", text, re.ASCII)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError(f"{text[:60]!r} is not an address and a port from 1 to 65535")
+    host = address(match["v6"] or match["v4"])
+    if (":" in host) != (match["v6"] is not None):
+        raise ValueError(f"{text[:60]!r}: brackets are for IPv6 addresses, and those need them")
+    return host, int(match["port"])
+
+
+def mac(text: str) -> str:
+    """Lower-case colon form of the MAC address of one interface. Raises ValueError with what is wrong."""
+    import netaddr  # only sites that bind MAC addresses pay for its import
+
+    if not re.fullmatch(r"[0-9A-Fa-f:.-]+", text) or not netaddr.valid_mac(text):
+        raise ValueError(f"{text[:60]!r} is not a MAC address")
+    value = netaddr.EUI(text, version=48, dialect=netaddr.mac_unix_expanded)
+    if int(value) == 0 or int(value) >> 40 & 1:
+        raise ValueError(f"{text[:60]!r} is a group or empty address; no single machine has it")
+    return str(value)

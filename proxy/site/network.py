@@ -1,0 +1,141 @@
+"""`bulkhead.yaml`: from its shape to listeners and limits, and how they agree with devices and surfaces."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from proxy.site import names
+from proxy.site.model import Bind, Limits, Listener, TlsSetting
+from proxy.site.problem import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from proxy.core.surface import Rule, Surface
+    from proxy.protocols.base import ProtocolSpec
+    from proxy.site.draft import Voice
+    from proxy.site.inventory import Inventory
+    from proxy.site.shapes import ListenerShape, SiteShape
+
+Path = tuple[str | int, ...]
+
+
+def listeners(
+    shape: SiteShape, inventory: Inventory, protocols: Mapping[str, ProtocolSpec], voice: Voice
+) -> tuple[Listener, ...]:
+    """In name order."""
+    if not shape.listeners:
+        mend = "add for example 'NAME: { bind: ..., protocol: ..., to: ... }'"
+        voice.error(Finding.MISSING, ("listeners",), "no listener: nothing would be let through", mend, key=True)
+    found = [_listener(name, shape.listeners[name], inventory, protocols, voice) for name in sorted(shape.listeners)]
+    _check_binds(shape, voice)
+    return tuple(found)
+
+
+def _listener(
+    name: str, shape: ListenerShape, inventory: Inventory, protocols: Mapping[str, ProtocolSpec], voice: Voice
+) -> Listener:
+    path: Path = ("listeners", name)
+    spec = protocols.get(shape.protocol)
+    if spec is None:
+        voice.unknown((*path, "protocol"), "a protocol", shape.protocol, protocols)
+    if shape.to not in inventory.declared:
+        voice.unknown((*path, "to"), "a device", shape.to, inventory.declared)
+    else:
+        _check_target(shape, path, inventory, voice)
+    if spec is not None and shape.deny_style is not None:
+        _check_deny_style(shape, spec, (*path, "deny_style"), voice)
+    default = spec.deny_styles[0] if spec is not None else ""
+    tls = None
+    if shape.tls is not None:
+        tls = TlsSetting(shape.tls.clients, tuple(sorted(set(shape.tls.versions))), shape.tls.certificate)
+    bind = Bind(*names.bind(shape.bind))
+    return Listener(
+        name, bind, shape.protocol, shape.to, tls, shape.deny_style or default, voice.origin(path, key=True)
+    )
+
+
+def _check_target(shape: ListenerShape, path: Path, inventory: Inventory, voice: Voice) -> None:
+    if shape.to in inventory.safety:
+        wrong = f"{shape.to} is a safety function ({inventory.declared[shape.to].file})"
+        voice.error(Finding.SAFETY, (*path, "to"), wrong, "safety functions never pass through Bulkhead: wire it past")
+    if not inventory.offers(shape.to, shape.protocol):
+        wrong = f"{shape.to} has no service {shape.protocol}"
+        mend = f"add 'services: {{ {shape.protocol}: {{ port: ... }} }}' to {inventory.declared[shape.to].file}"
+        voice.error(Finding.CONTRADICTION, (*path, "to"), wrong, mend)
+
+
+def _check_deny_style(shape: ListenerShape, spec: ProtocolSpec, path: Path, voice: Voice) -> None:
+    style = shape.deny_style or ""
+    if style not in spec.deny_styles:
+        nearest = voice.collector.nearest(style, spec.deny_styles)
+        wrong = f"{spec.name} cannot refuse in the style {style}"
+        voice.error(Finding.BAD_VALUE, path, wrong, f"one of {', '.join(spec.deny_styles)}", nearest=nearest)
+    elif style != spec.deny_styles[0] and shape.tls is not None:
+        wrong = f"{style} is for plain listeners; with TLS a refusal is always {spec.deny_styles[0]}"
+        voice.error(Finding.CONTRADICTION, path, wrong, "delete the line")
+
+
+def _check_binds(shape: SiteShape, voice: Voice) -> None:
+    """One socket, one listener; and a wildcard address takes the port on all addresses of its family."""
+    taken: dict[tuple[str, int], str] = {}
+    wild: dict[tuple[int, int], str] = {}
+    wanted: list[tuple[Path, str, str]] = [(("listeners", n, "bind"), n, x.bind) for n, x in shape.listeners.items()]
+    for path, name, text in [*wanted, (("admin", "bind"), "admin", shape.admin.bind)]:
+        host, port = names.bind(text)
+        ip = ipaddress.ip_address(host)
+        family = (ip.version, port)
+        same = [n for (h, p), n in taken.items() if p == port and ipaddress.ip_address(h).version == ip.version]
+        other = taken.get((host, port)) or wild.get(family) or (same[0] if ip.is_unspecified and same else None)
+        if other is not None:
+            wrong = f"{text} is taken by {other}"
+            voice.error(Finding.DUPLICATE, path, wrong, "give each listener an address and port of its own")
+        taken.setdefault((host, port), name)
+        if ip.is_unspecified:
+            wild.setdefault(family, name)
+        if path == ("admin", "bind") and not ip.is_loopback:
+            wrong = f"the operators' listener on {host} can be reached from outside, and asks nobody who they are"
+            voice.warn(path, wrong, 'use "127.0.0.1:9464", or be sure what can reach it')
+
+
+def limits(shape: SiteShape, voice: Voice) -> Limits:
+    found = Limits(**shape.limits.model_dump())
+    for name in ("handshakes", "links_per_source", "links_per_identity"):
+        if getattr(found, name) > found.links and name in shape.limits.model_fields_set:
+            voice.warn(("limits", name), f"{name} is above links ({found.links}) and so never reached", "lower it")
+    return found
+
+
+def check_reach(
+    listeners: Iterable[Listener], surfaces: Iterable[Surface], voice: Voice, voices: Mapping[str, Voice]
+) -> None:
+    """What a listener and the rules of its device make of each other."""
+    surfaces = tuple(surfaces)
+    members = {member for surface in surfaces for member in surface.members}
+    plain: dict[str, bool] = {}
+    for listener in listeners:
+        plain[listener.to] = plain.get(listener.to, True) and listener.tls is None
+        if listener.to not in members:
+            wrong = f"{listener.to} is in no surface, so everything to it is refused"
+            voice.warn(("listeners", listener.name, "to"), wrong, "add it to the members of a surface")
+    only_plain = frozenset(device for device, is_plain in plain.items() if is_plain)
+    for surface in surfaces if only_plain else ():
+        for rule in surface.rules:
+            if _asks_for_key(rule, surface) and only_plain.issuperset(rule.devices):
+                wrong = "asks for a certificate, but only listeners without TLS lead to its devices: it never allows"
+                voices[surface.name].warn(("rules", rule.ref.name), wrong, "give the listener 'tls:'", key=True)
+
+
+def _asks_for_key(rule: Rule, surface: Surface) -> bool:
+    if "x509" in rule.needs or all(map(names.is_in_certificate, rule.speakers)):
+        return True
+    return not surface.writes_without_proof and all(target.verb.startswith("write") for target in rule.targets)
+
+
+def check_names(folder: str, declared: Mapping[str, Voice], what: str) -> None:
+    """A file is found again by the name of what is in it."""
+    for name, voice in declared.items():
+        expected = f"{folder}/{name}.yaml"
+        if names.is_id(name) and voice.file != expected:
+            voice.warn((what,), f"{name} is not in the file that has its name", f"rename the file to {expected}")

@@ -1,0 +1,253 @@
+"""`policies/`: from shapes to surfaces and roles, with patterns expanded and every name looked up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from proxy.core.origin import RuleRef
+from proxy.core.surface import Never, Role, Rule, RuleTest, Surface
+from proxy.site import names, quantities
+from proxy.site.problem import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from proxy.core.action import Action, Target
+    from proxy.protocols.base import ProtocolSpec, Report
+    from proxy.site.draft import Draft, Voice
+    from proxy.site.inventory import Inventory
+    from proxy.site.shapes import NeverShape, RoleShape, RuleShape, SurfaceShape, TestShape
+
+Path = tuple[str | int, ...]
+
+
+class Roles:
+    """All roles that the files declare; ``used`` gathers those that a surface names."""
+
+    def __init__(self, drafts: Iterable[Draft[RoleShape]], inventory: Inventory) -> None:
+        self.roles: dict[str, Role] = {}
+        self.declared: dict[str, Voice] = {}
+        self.used: set[str] = set()
+        for draft in drafts:
+            name, voice = draft.claims("role"), draft.voice
+            if name is None or not first_of(self.declared, name, "role", voice) or draft.shape is None:
+                continue
+            members = look_up(draft.shape.members, ("members",), voice, inventory)
+            if not members:
+                voice.warn(
+                    ("members",), f"nobody is in the role {name}", "name its members, or delete the role", key=True
+                )
+            self.roles[name] = Role(name, voice.origin(("role",)), members)
+
+    def check_use(self) -> None:
+        for name in self.declared.keys() - self.used:
+            wrong = f"no surface names the role {name}"
+            self.declared[name].warn(("role",), wrong, "use it in a 'from:', or delete the file")
+
+
+class SurfaceBuilder:
+    """Turns one surface file after the other into a `Surface`."""
+
+    def __init__(self, inventory: Inventory, roles: Roles, protocols: Mapping[str, ProtocolSpec]) -> None:
+        self.surfaces: dict[str, Surface] = {}
+        self.declared: dict[str, Voice] = {}
+        self._inventory = inventory
+        self._roles = roles
+        self._protocols = protocols
+
+    def add(self, draft: Draft[SurfaceShape]) -> None:
+        name, voice, shape = draft.claims("surface"), draft.voice, draft.shape
+        if name is None or not first_of(self.declared, name, "surface", voice) or shape is None:
+            return
+        self._check_safety(shape, voice)
+        members = look_up(shape.members, ("members",), voice, self._inventory)
+        zone = _Zone(name, frozenset(members), voice)
+        rules = [self._rule(zone, key, rule) for key, rule in shape.rules.items()]
+        nevers = [self._never(zone, key, never) for key, never in shape.never.items()]
+        for key in shape.rules.keys() & shape.never.keys():
+            wrong = f"a rule and a never are both called {key}"
+            voice.error(Finding.DUPLICATE, ("never", key), wrong, "refusals name them: give one another name", key=True)
+        known = [*shape.rules, *shape.never]
+        tests = [self._test(zone, at, test, known) for at, test in enumerate(shape.tests)]
+        self.surfaces[name] = Surface(
+            name=name,
+            origin=voice.origin(("surface",)),
+            members=members,
+            rules=tuple(rule for rule in rules if rule is not None),
+            nevers=tuple(never for never in nevers if never is not None),
+            tests=tuple(test for test in tests if test is not None),
+            record_first=shape.audit == "before",
+            writes_without_proof=shape.unsafe_writes_without_proof,
+        )
+
+    def _check_safety(self, shape: SurfaceShape, voice: Voice) -> None:
+        mend = "safety functions never pass through Bulkhead: wire them past it, and leave them out of every surface"
+        if shape.safety:
+            voice.error(Finding.SAFETY, ("safety",), "a surface is what Bulkhead guards", mend)
+        for at, text in enumerate(shape.members):
+            for device in self._inventory.safety.intersection(self._inventory.expand(text)):
+                wrong = f"{device} is a safety function ({self._inventory.declared[device].file})"
+                voice.error(Finding.SAFETY, ("members", at), wrong, mend)
+
+    def _rule(self, zone: _Zone, key: str, shape: RuleShape) -> Rule | None:
+        path: Path = ("rules", key)
+        speakers = self._speakers(shape.from_, (*path, "from"), zone.voice)
+        devices = self._members(shape.to, (*path, "to"), zone)
+        targets = self._targets(shape, path, zone.voice, never=False)
+        if not speakers or not devices or not targets:
+            # Nothing is lost: a rule without speaker, device or target allows nothing, and its fault has been told.
+            return None
+        return Rule(
+            ref=RuleRef(zone.name, key, zone.voice.origin(path, key=True)),
+            speakers=speakers,
+            devices=devices,
+            targets=targets,
+            needs=frozenset(shape.needs),
+            rate=None if shape.rate is None else quantities.rate(shape.rate),
+        )
+
+    def _never(self, zone: _Zone, key: str, shape: NeverShape) -> Never | None:
+        """`to` means devices of the whole site, members or not: a prohibition does not end at the edge of a zone."""
+        path: Path = ("never", key)
+        voice = zone.voice
+        speakers = None if shape.from_ is None else self._speakers(shape.from_, (*path, "from"), voice)
+        devices = look_up(shape.to, (*path, "to"), voice, self._inventory)
+        targets = self._targets(shape, path, voice, never=True)
+        for what, found in (("from", speakers), ("to", devices)):
+            if found == ():
+                # A rule for nobody is a nuisance, a prohibition for nobody is a hole.
+                wrong = "matches nothing, so this forbids nothing"
+                voice.error(Finding.UNKNOWN_NAME, (*path, what), wrong, "mend the name, or delete the never", key=True)
+        if speakers == () or not devices or not targets:
+            return None
+        return Never(RuleRef(zone.name, key, voice.origin(path, key=True)), speakers, devices, targets)
+
+    def _targets(self, shape: Any, path: Path, voice: Voice, *, never: bool) -> tuple[Target, ...]:
+        sections = [name for name in self._protocols if name in shape.model_fields_set]
+        targets: list[Target] = []
+        for name in sections:
+            spec = self._protocols[name]
+            parse = spec.parse_never if never else spec.parse_rule
+            heard = _Heard(voice.below((*path, name)))
+            found = parse(getattr(shape, name), heard)
+            if not found and not heard.anything:
+                voice.error(
+                    Finding.MISSING, (*path, name), "says nothing", "name what is meant, or delete it", key=True
+                )
+            targets += found
+        if not sections:
+            word = "forbids" if never else "allows"
+            wrong = f"{word} nothing: no protocol is named"
+            voice.error(Finding.MISSING, path, wrong, f"add a section: {', '.join(self._protocols)}", key=True)
+        return tuple(targets)
+
+    def _speakers(self, texts: Sequence[str], path: Path, voice: Voice) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for at, text in enumerate(texts):
+            if text.startswith(names.ROLE):
+                role = text.removeprefix(names.ROLE)
+                self._roles.used.add(role)
+                if role not in self._roles.declared:
+                    voice.unknown((*path, at), "a role", role, self._roles.declared)
+                found[text] = None
+            elif names.is_in_certificate(text):
+                found[text] = None
+            else:
+                found |= dict.fromkeys(look_up_one(text, (*path, at), voice, self._inventory))
+        return tuple(found)
+
+    def _members(self, texts: Sequence[str], path: Path, zone: _Zone) -> tuple[str, ...]:
+        """What a rule's `to` means: a pattern means those members that it fits, an id must be a member."""
+        found: dict[str, None] = {}
+        for at, text in enumerate(texts):
+            inside = [name for name in self._inventory.expand(text) if name in zone.members]
+            found |= dict.fromkeys(inside)
+            if inside:
+                continue
+            if "*" in text:
+                zone.voice.warn(
+                    (*path, at), f"no member of {zone.name} fits {text}", "mend the pattern, or add the member"
+                )
+            elif text in self._inventory.declared:
+                wrong = f"{text} is not a member of {zone.name}"
+                mend = "add it to members, or write the rule in its own surface"
+                zone.voice.error(Finding.CONTRADICTION, (*path, at), wrong, mend)
+            else:
+                zone.voice.unknown((*path, at), "a member", text, zone.members)
+        return tuple(found)
+
+    def _test(self, zone: _Zone, at: int, shape: TestShape, rules: Sequence[str]) -> RuleTest | None:
+        path: Path = ("tests", at)
+        voice = zone.voice
+        if not names.is_in_certificate(shape.who):
+            look_up_one(shape.who, (*path, "who"), voice, self._inventory)
+        look_up_one(shape.to, (*path, "to"), voice, self._inventory)
+        if shape.because is not None and shape.because not in rules:
+            voice.unknown((*path, "because"), "a rule or never", shape.because, rules)
+        sections = [name for name in self._protocols if name in shape.model_fields_set]
+        if len(sections) != 1:
+            wrong = f"asks {len(sections)} questions"
+            mend = f"ask one: {' or '.join(f'{name}: ...' for name in self._protocols)}"
+            voice.error(Finding.BAD_VALUE, path, wrong, mend)
+            return None
+        text = getattr(shape, sections[0])
+        actions = self._actions(sections[0], text, path, voice)
+        if not actions:
+            return None
+        origin = voice.origin(path)
+        return RuleTest(origin, shape.who, shape.to, text, actions, shape.expect == "allow", shape.because)
+
+    def _actions(self, protocol: str, text: object, path: Path, voice: Voice) -> tuple[Action, ...]:
+        if not isinstance(text, str):
+            voice.error(Finding.BAD_VALUE, (*path, protocol), "must be a line of text", "write the question as text")
+            return ()
+        try:
+            return self._protocols[protocol].parse_actions(text)
+        except ValueError as fault:
+            wrong, _, mend = str(fault).partition("; ")
+            voice.error(Finding.BAD_VALUE, (*path, protocol), wrong, mend or "see docs/schema")
+            return ()
+
+
+class _Zone(NamedTuple):
+    name: str
+    members: frozenset[str]
+    voice: Voice
+
+
+class _Heard:
+    """Passes reports on, and remembers that there was one."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.anything = False
+
+    def __call__(self, path: Path, wrong: str, mend: str = "") -> None:
+        self.anything = True
+        self._report(path, wrong, mend)
+
+
+def first_of(declared: dict[str, Voice], name: str, what: str, voice: Voice) -> bool:
+    """Whether no other file declares the name; reports it otherwise."""
+    other = declared.setdefault(name, voice)
+    if other is not voice:
+        wrong = f"the {what} {name} is declared in {other.origin((what,))} too"
+        voice.error(Finding.DUPLICATE, (what,), wrong, "give one of them another name")
+    return other is voice
+
+
+def look_up(texts: Iterable[str], path: Path, voice: Voice, inventory: Inventory) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for at, text in enumerate(texts):
+        found |= dict.fromkeys(look_up_one(text, (*path, at), voice, inventory))
+    return tuple(found)
+
+
+def look_up_one(text: str, path: Path, voice: Voice, inventory: Inventory) -> tuple[str, ...]:
+    """The devices that an id or pattern means. No such id is an error, a pattern that fits nothing a warning."""
+    found = inventory.expand(text)
+    if not found and "*" in text:
+        voice.warn(path, f"no device fits {text}", "mend the pattern, or add the device to fingerprints/devices")
+    elif not found:
+        voice.unknown(path, "a device", text, inventory.declared)
+    return found
