@@ -255,19 +255,25 @@ def _length(pdu: bytes, expected: int) -> Malformed | None:
     return Malformed(f"function {pdu[0]}: {len(pdu)} bytes where {expected} belong")
 
 
-def _span(start: int, quantity: int, most: int) -> Wrong | None:
-    if not 1 <= quantity <= most:
-        return Wrong(ILLEGAL_VALUE, f"quantity {quantity} is outside 1..{most}")
-    if start + quantity > 65536:
-        return Wrong(ILLEGAL_ADDRESS, f"address {start} + {quantity} runs past 65535")
-    return None
+def _quantity(quantity: int, most: int) -> Wrong | None:
+    if 1 <= quantity <= most:
+        return None
+    return Wrong(ILLEGAL_VALUE, f"quantity {quantity} is outside 1..{most}")
+
+
+def _end(start: int, quantity: int) -> Wrong | None:
+    """Judged after quantity and byte count, as in the state diagrams of V1.1b3, 6.1 to 6.17."""
+    if start + quantity <= 65536:
+        return None
+    return Wrong(ILLEGAL_ADDRESS, f"address {start} + {quantity} runs past 65535")
 
 
 def _read(pdu: bytes) -> Outcome:
     if fault := _length(pdu, 5):
         return fault
     function, start, quantity = struct.unpack(">BHH", pdu)
-    return _span(start, quantity, 2000 if function <= 2 else 125) or Read(function, start, quantity)
+    most = 2000 if function <= 2 else 125
+    return _quantity(quantity, most) or _end(start, quantity) or Read(function, start, quantity)
 
 
 def _write_one(pdu: bytes) -> Outcome:
@@ -280,27 +286,31 @@ def _write_one(pdu: bytes) -> Outcome:
 
 
 def _write_coils(pdu: bytes) -> Outcome:
-    if len(pdu) < 7 or len(pdu) != 6 + pdu[5]:
+    if len(pdu) < 6 or len(pdu) != 6 + pdu[5]:
         return Malformed(f"function 15: {len(pdu)} bytes do not fit its byte count")
     start, quantity = struct.unpack_from(">HH", pdu, 1)
-    if fault := _span(start, quantity, 1968):
+    if fault := _quantity(quantity, 1968):
         return fault
     packed = pdu[6:]
     if len(packed) != (quantity + 7) // 8:
         return Wrong(ILLEGAL_VALUE, f"byte count {len(packed)} does not fit {quantity} coils")
     if packed[-1] >> ((quantity - 1) % 8 + 1):
         return Wrong(ILLEGAL_VALUE, "padding bits are set")
+    if fault := _end(start, quantity):
+        return fault
     return WriteCoils(start, tuple(packed[at >> 3] >> (at & 7) & 1 for at in range(quantity)))
 
 
 def _write_registers(pdu: bytes) -> Outcome:
-    if len(pdu) < 7 or len(pdu) != 6 + pdu[5]:
+    if len(pdu) < 6 or len(pdu) != 6 + pdu[5]:
         return Malformed(f"function 16: {len(pdu)} bytes do not fit its byte count")
     start, quantity = struct.unpack_from(">HH", pdu, 1)
-    if fault := _span(start, quantity, 123):
+    if fault := _quantity(quantity, 123):
         return fault
     if pdu[5] != 2 * quantity:
         return Wrong(ILLEGAL_VALUE, f"byte count {pdu[5]} does not fit {quantity} registers")
+    if fault := _end(start, quantity):
+        return fault
     return WriteRegisters(start, struct.unpack_from(f">{quantity}H", pdu, 6))
 
 
@@ -309,13 +319,15 @@ def _mask_write(pdu: bytes) -> Outcome:
 
 
 def _read_write(pdu: bytes) -> Outcome:
-    if len(pdu) < 12 or len(pdu) != 10 + pdu[9]:
+    if len(pdu) < 10 or len(pdu) != 10 + pdu[9]:
         return Malformed(f"function 23: {len(pdu)} bytes do not fit its byte count")
     read_start, read_quantity, write_start, write_quantity, count = struct.unpack_from(">HHHHB", pdu, 1)
-    if fault := _span(read_start, read_quantity, 125) or _span(write_start, write_quantity, 121):
+    if fault := _quantity(read_quantity, 125) or _quantity(write_quantity, 121):
         return fault
     if count != 2 * write_quantity:
         return Wrong(ILLEGAL_VALUE, f"byte count {count} does not fit {write_quantity} registers")
+    if fault := _end(read_start, read_quantity) or _end(write_start, write_quantity):
+        return fault
     return ReadWrite(read_start, read_quantity, write_start, struct.unpack_from(f">{write_quantity}H", pdu, 10))
 
 
