@@ -22,7 +22,10 @@ NOUNS = {
     "run": ("proxy.cli.run", "Start the gateway of a site; SIGTERM drains it."),
     "check": ("proxy.cli.check", "Check a site: files, names, rules and its own tests."),
     "explain": ("proxy.cli.explain", "Say what the policy answers to one request, and why."),
-    "certs": ("proxy.cli.certs", "Make the site's certificate authority; issue, show and revoke certificates."),
+    "certs": (
+        "proxy.cli.certs",
+        "Make the site's certificate authority; issue, show and revoke certificates.",
+    ),
     "status": ("proxy.cli.status", "Show what a running gateway is doing."),
     "schema": ("proxy.cli.schema", "Print or write the JSON Schemas of the site files."),
     "demo": ("proxy.cli.demo", "Run a small simulated plant behind the gateway."),

@@ -43,7 +43,7 @@ def read_text(path: Path) -> str:
     try:
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Unusable(Finding.UNREADABLE, "is not a regular file", "put a file of text here")
+                raise Unusable(Finding.UNFIT, "is not a regular file", "put a file of text here")
             data = file.read(MAX_BYTES + 1)
     except OSError as fault:
         raise _unreadable(fault) from fault
@@ -53,7 +53,7 @@ def read_text(path: Path) -> str:
 def _decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         raise Unusable(
-            Finding.UNREADABLE, f"is larger than {MAX_BYTES >> 20} MiB", "split it: many small files, one idea each"
+            Finding.UNFIT, f"is larger than {MAX_BYTES >> 20} MiB", "split it: many small files, one idea each"
         )
     if data.startswith(_BOMS):
         raise Unusable(Finding.NOT_STRICT, "starts with a byte order mark", "save it as UTF-8 without BOM")
@@ -76,7 +76,7 @@ def list_yaml(folder: Path, folders: tuple[str, ...] = ()) -> tuple[list[str], l
     except OSError as fault:
         raise _unreadable(fault) from fault
     if len(names) > MAX_FILES:
-        raise Unusable(Finding.UNREADABLE, f"holds more than {MAX_FILES} files", "split the site")
+        raise Unusable(Finding.UNFIT, f"holds more than {MAX_FILES} files", "split the site")
     found, unread = [], []
     for name, is_folder in names:
         if name.startswith(".") or name.endswith(("~", ".md")) or (is_folder and name in folders):

@@ -69,6 +69,8 @@ class _Loader:
     def load(self) -> Site | None:
         voice = Voice(self._config.name, self.collector)
         draft = self._read_config(voice)
+        if draft is None and not self._config.exists():
+            return None  # there is no site here to find more faults in
         shape = None if draft is None else draft.shape
         self._check_folder("policies", ("surfaces", "roles"))
         self._check_folder("fingerprints", ("devices",))
@@ -139,7 +141,7 @@ class _Loader:
         for name, why in unread:
             where = f"{folder}/{name}"
             if name.lower().endswith((".yaml", ".yml", ".json")) or why.startswith("this folder"):
-                self._error(Finding.UNREADABLE, where, why, "rename it to NAME.yaml in its place, or take it away")
+                self._error(Finding.UNFIT, where, why, "rename it to NAME.yaml in its place, or take it away")
             else:
                 self.collector.add(Problem(Finding.DOUBTFUL, Origin(where, 1), (), why, "take it away", warning=True))
         return names
@@ -149,7 +151,7 @@ class _Loader:
             return  # told when its inner folders are read
         for name in self._list(folder, folders) or ():
             mend = f"move it to {' or '.join(f'{folder}/{inner}' for inner in folders)}"
-            self._error(Finding.UNREADABLE, f"{folder}/{name}", "files in this place are not read", mend)
+            self._error(Finding.UNFIT, f"{folder}/{name}", "files in this place are not read", mend)
 
     def _check_ends(self) -> None:
         if self._open_ended:

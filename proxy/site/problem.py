@@ -18,7 +18,7 @@ Path = tuple[str | int, ...]
 class Finding(Enum):
     """Kinds of finding, family BH-18xx (access.md 10). ``value`` is ``(code, sentence)``; no code is reused."""
 
-    UNREADABLE = (1801, "a file or folder cannot be read")
+    UNREADABLE = (1801, "the system does not let us read a file or folder")
     NOT_STRICT = (1802, "the text is not strict YAML, or not a whole file")
     UNKNOWN_KEY = (1803, "a key that nothing knows")
     MISSING = (1804, "a key, section, file or folder is missing")
@@ -30,6 +30,7 @@ class Finding(Enum):
     DOUBTFUL = (1810, "allowed, but probably not what was meant")
     POLICY = (1811, "the policy does not compile, or a rule has no effect")
     TEST_FAILED = (1812, "a test of the policy fails")
+    UNFIT = (1813, "a file is of a kind or size, or in a place, that is not read")
 
     @property
     def code(self) -> str:

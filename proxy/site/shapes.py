@@ -46,8 +46,14 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def _key(example: object = None, *, doc: str = "", **more: Any) -> Any:
+    """What editors show of a key, and the example that a report gives when it is missing."""
+    examples = None if example is None else [example]
+    return Field(examples=examples, description=doc or None, **more)
+
+
 class AdminShape(Shape):
-    """The listener for operators: /metrics, /healthz, /readyz, /status."""
+    """The listener for operators: /metrics, /healthz, /readyz, /status. It asks nobody who they are."""
 
     bind: BindText = "127.0.0.1:9464"
 
@@ -56,18 +62,20 @@ class TlsShape(Shape):
     """TLS towards the clients of a listener. Clients show a certificate of the site's authority."""
 
     clients: Literal["required"] = "required"
-    versions: list[Literal["1.2", "1.3"]] = Field(default=["1.3"], min_length=1)
-    certificate: Id = "gateway"
+    versions: list[Literal["1.2", "1.3"]] = _key(
+        default=["1.3"], min_length=1, doc="1.2 only for clients that need it."
+    )
+    certificate: Id = _key(default="gateway", doc="certs/NAME.crt and certs/NAME.key.")
 
 
 class ListenerShape(Shape):
-    """A socket in front of one device. Without ``tls`` its clients speak in the clear."""
+    """A socket in front of one device. Without `tls` its clients speak in the clear."""
 
-    bind: BindText = Field(examples=['"10.3.0.1:802"'])
-    protocol: Id = Field(examples=["modbus"])
-    to: Id = Field(examples=["plc-3a"])
+    bind: BindText = _key("10.3.0.1:802", doc="Address and port to listen on.")
+    protocol: Id = _key("modbus")
+    to: Id = _key("plc-3a", doc="The device behind: a name of fingerprints/devices.")
     tls: Annotated[TlsShape | None, Present()] = None
-    deny_style: Annotated[Id | None, Present()] = None
+    deny_style: Annotated[Id | None, Present()] = _key(default=None, doc="How a refusal looks; plain listeners only.")
 
 
 class LimitsShape(Shape):
@@ -79,26 +87,31 @@ class LimitsShape(Shape):
     links_per_identity: Amount = 512
 
 
+_LISTENER_EXAMPLE = {"cell-3": {"bind": "10.3.0.1:802", "protocol": "modbus", "to": "plc-3a"}}
+
+
 class SiteShape(Shape):
     """bulkhead.yaml: the site's name, its listeners and limits."""
 
-    site: Id = Field(examples=["bottling"])
-    state: Folder = "var"
+    site: Id = _key("bottling", doc="The site's name; part of the names in its certificates.")
+    state: Folder = _key(default="var", doc="Folder for records, relative to the site's folder.")
     admin: AdminShape = AdminShape()
-    listeners: dict[Id, ListenerShape] = Field(examples=["{ NAME: { bind: ..., protocol: ..., to: ... } }"])
+    listeners: dict[Id, ListenerShape] = _key(_LISTENER_EXAMPLE)
     limits: LimitsShape = LimitsShape()
 
 
 class X509Shape(Shape):
-    """What the device's certificate says: a SAN URI or, for certificates without one, the common name."""
+    """What the device's certificate says. Without it: the URI spiffe://SITE/device/NAME."""
 
     uri: Annotated[Uri | None, Present()] = None
     cn: Annotated[CommonName | None, Present()] = None
 
 
 class MacIpShape(Shape):
-    mac: Mac = Field(examples=["00:0e:8c:aa:bb:01"])
-    ip: Annotated[Address | None, Present()] = None
+    """The addresses on the device's frames, where no router is between."""
+
+    mac: Mac = _key("00:0e:8c:aa:bb:01")
+    ip: Annotated[Address | None, Present()] = _key(default=None, doc="The device's address if left out.")
 
 
 class IdentityShape(Shape):
@@ -106,31 +119,31 @@ class IdentityShape(Shape):
 
     x509: Annotated[X509Shape | None, Present()] = None
     mac_ip: Annotated[MacIpShape | None, Present()] = None
-    unsafe_address_only: bool = False
-    require: list[Evidence] = []
+    unsafe_address_only: bool = _key(default=False, doc="The source address alone identifies the device.")
+    require: list[Evidence] = _key(default=[], doc="Evidence without which the device is not believed to be itself.")
 
 
 class ServiceShape(BaseModel):
-    """One protocol a device serves. All other keys belong to the protocol."""
+    """One protocol a device serves."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    port: Port = Field(examples=["502"])
-    shared: bool = True
+    port: Port = _key(502)
+    shared: bool = _key(default=True, doc="One connection to the device serves all; false: one for each client.")
 
 
 class ServicesShape(Shape):
-    """Protocol -> service; the protocols are added by `Shapes`."""
+    """Protocol -> service."""
 
 
 class DeviceShape(Shape):
     """fingerprints/devices/NAME.yaml: one machine, what it serves and how it is known."""
 
-    device: Id = Field(examples=["plc-3a"])
-    kind: Id = Field(examples=["plc"])
-    place: Annotated[Place | None, Present()] = None
-    address: Annotated[Address | None, Present()] = None
-    safety: bool = False
+    device: Id = _key("plc-3a")
+    kind: Id = _key("plc", doc="plc, robot, sensor, gateway, server, workstation, broker ...")
+    place: Annotated[Place | None, Present()] = _key("bottling/hall-1/cell-3", default=None)
+    address: Annotated[Address | None, Present()] = _key("10.3.0.11", default=None)
+    safety: bool = _key(default=False, doc="A safety function: never passes through Bulkhead.")
     services: ServicesShape = ServicesShape()
     identity: IdentityShape = IdentityShape()
 
@@ -138,24 +151,24 @@ class DeviceShape(Shape):
 class RoleShape(Shape):
     """policies/roles/NAME.yaml: a name for several speakers."""
 
-    role: Id = Field(examples=["masters"])
-    members: Annotated[list[DeviceText], OneOrMore()] = Field(examples=["[scada]"])
+    role: Id = _key("masters")
+    members: Annotated[list[DeviceText], OneOrMore()] = _key(["scada"])
 
 
 class RuleShape(Shape):
     """Who may do what to which member. The section of a protocol says what."""
 
-    from_: Annotated[list[Speaker], OneOrMore()] = Field(alias="from", examples=["scada"])
-    to: Annotated[list[DeviceText], OneOrMore()] = Field(examples=["plc-3a"])
-    needs: list[Evidence] = []
-    rate: Annotated[RateText | None, Present()] = None
+    from_: Annotated[list[Speaker], OneOrMore()] = _key("scada", alias="from", doc="Who speaks.")
+    to: Annotated[list[DeviceText], OneOrMore()] = _key("plc-3a", doc="Members of the surface.")
+    needs: list[Evidence] = _key(default=[], doc="Evidence that the speaker must have shown.")
+    rate: Annotated[RateText | None, Present()] = _key("6/min", default=None, doc="At most so many, for each speaker.")
 
 
 class NeverShape(Shape):
-    """What nobody may do (or, with ``from``, not these), whatever else allows it."""
+    """What nobody may do (or, with `from`, not these), whatever else allows it. `to`: any devices of the site."""
 
-    from_: Annotated[list[Speaker] | None, Present(), OneOrMore()] = Field(default=None, alias="from")
-    to: Annotated[list[DeviceText], OneOrMore()] = Field(examples=['"plc-*"'])
+    from_: Annotated[list[Speaker] | None, Present(), OneOrMore()] = _key(default=None, alias="from")
+    to: Annotated[list[DeviceText], OneOrMore()] = _key("plc-*")
 
 
 class TestShape(Shape):
@@ -163,22 +176,22 @@ class TestShape(Shape):
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
-    who: Who = Field(examples=["scada"])
-    to: Id = Field(examples=["plc-3a"])
-    expect: Literal["allow", "refuse"] = Field(examples=["allow"])
-    because: Annotated[Id | None, Present()] = None
+    who: Who = _key("scada")
+    to: Id = _key("plc-3a")
+    expect: Literal["allow", "refuse"] = _key("allow")
+    because: Annotated[Id | None, Present()] = _key(default=None, doc="The rule or never that must decide.")
 
 
 class SurfaceShape(Shape):
     """policies/surfaces/NAME.yaml: a small zone, and all that may cross its edge."""
 
-    surface: Id = Field(examples=["cell-3"])
-    members: Annotated[list[DeviceText], OneOrMore()] = Field(examples=["[plc-3a]"])
+    surface: Id = _key("cell-3")
+    members: Annotated[list[DeviceText], OneOrMore()] = _key(["plc-3a"], doc="The devices inside.")
     mode: Literal["enforce"] = "enforce"
-    audit: Literal["before", "after"] = "after"
-    unsafe_writes_without_proof: bool = False
+    audit: Literal["before", "after"] = _key(default="after", doc="before: recorded first, written then.")
+    unsafe_writes_without_proof: bool = _key(default=False, doc="Writes without a certificate.")
     safety: bool = False
-    rules: dict[Id, RuleShape] = Field(examples=["{}"])
+    rules: dict[Id, RuleShape] = _key({})
     never: dict[Id, NeverShape] = {}
     tests: list[TestShape] = []
 
@@ -203,13 +216,17 @@ class Shapes:
         device = create_model(
             "DeviceShape",
             __base__=DeviceShape,
-            services=(create_model("ServicesShape", __base__=ServicesShape, **services), ServicesShape()),
+            __doc__=DeviceShape.__doc__,
+            services=(
+                create_model("ServicesShape", __base__=ServicesShape, __doc__=ServicesShape.__doc__, **services),
+                ServicesShape(),
+            ),
         )
-        rules = SurfaceShape.model_fields
         surface = create_model(
             "SurfaceShape",
             __base__=SurfaceShape,
-            rules=(dict[Id, rule], rules["rules"]),  # type: ignore[valid-type]
+            __doc__=SurfaceShape.__doc__,
+            rules=(dict[Id, rule], SurfaceShape.model_fields["rules"]),  # type: ignore[valid-type]
             never=(dict[Id, never], {}),  # type: ignore[valid-type]
             tests=(list[test], []),  # type: ignore[valid-type]
         )
@@ -218,7 +235,7 @@ class Shapes:
 
 def _with_sections(base: type[Any], schemas: Mapping[str, dict[str, Any]]) -> type[Any]:
     sections: dict[str, Any] = {name: (Annotated[Any, WithJsonSchema(s)], None) for name, s in schemas.items()}
-    return create_model(base.__name__, __base__=base, **sections)
+    return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **sections)
 
 
 def _service(schema: dict[str, Any]) -> Any:

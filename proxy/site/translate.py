@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -77,8 +78,14 @@ def _unknown_key(shape: type[BaseModel], path: Path) -> Told:
 
 def _missing(shape: type[BaseModel], path: Path) -> Told:
     field = _field_at(shape, path)
-    example = field.examples[0] if field is not None and field.examples else "..."
+    example = _as_written(field.examples[0]) if field is not None and field.examples else "..."
     return Told(Finding.MISSING, path, f"{path[-1]} is missing", f"add for example '{path[-1]}: {example}'")
+
+
+def _as_written(value: object) -> str:
+    """As a line of a site file: plain where that is safe, else in the notation that JSON and YAML share."""
+    plain = isinstance(value, str) and not set(value) & set(':*"')
+    return str(value) if plain else json.dumps(value)
 
 
 def _no_choice(shape: type[BaseModel], path: Path, given: object) -> Told:
