@@ -11,6 +11,7 @@ from proxy.core.origin import Origin, RuleRef
 from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
 from proxy.policy.authority import Authority, Guard, Place
+from proxy.policy.extent import Nearby
 from proxy.policy.faults import Faults
 from proxy.policy.rates import Rates
 from proxy.policy.rows import enforcer, links
@@ -21,6 +22,7 @@ from proxy.policy.validate import PolicyError, validate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from proxy.core.action import Target
     from proxy.core.inventory import Device
     from proxy.core.principal import Principal
     from proxy.core.surface import Never, Role, Rule, Surface
@@ -106,15 +108,15 @@ class Policy:
     def _place(self, speaker: Speaker, device: str, protocol: str) -> Place:
         homes = self._homes.get(device, ())
         terms = {*speaker.subjects, *(r for s in speaker.subjects for r in self._roles_of.get(s, ()))}
-        guards: list[Guard] = [
-            (target.covers, never.ref)
+        guards: list[tuple[Guard, Target]] = [
+            ((target.covers, never.ref), target)
             for never in self._nevers.get(device, ())
             if never.speakers is None or not terms.isdisjoint(map(subject, never.speakers))
             for target in never.targets
             if target.protocol == protocol
         ]
         # A device in two surfaces gets the stricter word of both on what is recorded first.
-        return Place(device, protocol, self._default(device), any(s.record_first for s in homes), tuple(guards))
+        return Place(device, protocol, self._default(device), any(s.record_first for s in homes), Nearby(guards))
 
     def _default(self, device: str) -> RuleRef:
         homes = self._homes.get(device, ())
@@ -126,7 +128,9 @@ class Policy:
     def _refuse_all(self, device: str, protocol: str, error: Exception) -> Authority:
         nobody = Speaker(None, frozenset(), frozenset(), proved=False)
         default = self._default(device)
-        broken = Authority(Place(device, protocol, default, False, ()), nobody, (), False, self.rates, self.faults)
+        broken = Authority(
+            Place(device, protocol, default, False, Nearby(())), nobody, (), False, self.rates, self.faults
+        )
         broken.connect = Verdict(default, Reason.ENGINE_ERROR, detail=type(error).__name__)
         return broken
 

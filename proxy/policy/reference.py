@@ -60,10 +60,7 @@ def is_called(principal: Principal, name: str, roles: Sequence[Role]) -> bool:
     if name.startswith(ROLE):
         members = [m for role in roles if role.name == name.removeprefix(ROLE) for m in role.members]
         return any(is_called(principal, member, ()) for member in members)
-    if name == NULL_ROLE:
-        no_role = not any(a.startswith(MBAPS) for a in principal.attributes)
-        return name in principal.attributes or (principal.has("x509") and no_role)
-    if name.startswith(MBAPS):
+    if name.startswith(MBAPS) or name == NULL_ROLE:
         return name in principal.attributes
     return name == principal.id
 

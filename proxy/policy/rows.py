@@ -26,7 +26,7 @@ SUBJECT, DEVICE, PROTOCOL, VERB, TARGET, RULE = range(6)
 
 
 class Clause:
-    """One target of one rule: what a row refers to. Its methods are bound once, they are called per message."""
+    """One target of one rule: what a row refers to. Its methods are bound once: they are called per message."""
 
     __slots__ = ("admits", "covers", "key", "place", "rule", "surface", "target")
 

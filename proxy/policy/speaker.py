@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 ROLE = "role:"
 MBAPS = "mbaps:"
 NULL_ROLE = "mbaps-null"
+"""The attribute of a certificate without an mbaps role. It matches a rule only by this name (MB-TCP-Security R-23)."""
 
 
 class Speaker(NamedTuple):
@@ -23,12 +24,7 @@ class Speaker(NamedTuple):
 
     @classmethod
     def of(cls, principal: Principal) -> Speaker:
-        """A certificate without an mbaps role carries the NULL role, which matches a rule only by its name
-        (MB-TCP-Security R-23, R-65)."""
-        attributes = principal.attributes
-        if principal.has("x509") and not any(a.startswith(MBAPS) for a in attributes):
-            attributes |= {NULL_ROLE}
-        return cls(principal.id, attributes, principal.matched, principal.proved)
+        return cls(principal.id, principal.attributes, principal.matched, principal.proved)
 
     @property
     def subjects(self) -> tuple[str, ...]:

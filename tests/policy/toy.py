@@ -35,6 +35,10 @@ class ToyAction:
     def atoms(self) -> int:
         return (1 << len(self.values)) - 1
 
+    @property
+    def extent(self) -> tuple[str, int, int]:
+        return "cell", self.first, self.first + len(self.values) - 1
+
     def describe(self) -> str:
         return f"{self.verb} cell {self.first} x{len(self.values)}"
 
@@ -56,6 +60,11 @@ class ToyTarget:
     @property
     def changes(self) -> bool:
         return self.verb == "write"
+
+    @property
+    def extent(self) -> tuple[str, int, int] | None:
+        """Some targets do not say where they lie."""
+        return None if self.verb == "any" or self.first % 3 == 2 else ("cell", self.first, self.last)
 
     def covers(self, action: Action) -> int:
         return self._mask(action, None)

@@ -1,0 +1,111 @@
+"""Random policies and questions, and the three ways to answer them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from hypothesis import strategies as st
+
+from proxy.core.surface import Rate
+from proxy.policy import reference
+from proxy.policy.compile import compile_policy
+from tests.policy.toy import ToyAction, ToyTarget, devices, never, role, rule, surface, who
+
+if TYPE_CHECKING:
+    from proxy.core.action import Action, Target
+    from proxy.core.principal import Principal
+    from proxy.core.surface import Never, Role, Rule, Surface
+    from proxy.policy.compile import Policy
+    from proxy.policy.plain import Plain
+
+PLCS = ("plc", "robot")
+PEOPLE = ("scada", "mes", "hmi")
+NAMES = (*PEOPLE, "role:masters", "role:all", "mbaps:Operator", "mbaps-null")
+ROLES = (role("masters", "scada", "mes"), role("all", *PEOPLE, "mbaps:Viewer"))
+INVENTORY = devices(*PLCS, *PEOPLE)
+PLENTY = Rate(1_000_000, 1.0)
+
+
+class Probe(NamedTuple):
+    principal: Principal
+    device: str
+    action: Action
+
+
+class Plant(NamedTuple):
+    surfaces: tuple[Surface, ...]
+    roles: tuple[Role, ...] = ROLES
+
+    def policy(self) -> Policy:
+        return compile_policy(self.surfaces, self.roles, INVENTORY)
+
+
+def some(names: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True)
+
+
+def target(verb: str, first: int, more: int, top: int | None) -> Target:
+    return ToyTarget(verb, first, first + more, top)
+
+
+def targets(*verbs: str) -> st.SearchStrategy[Target]:
+    return st.builds(
+        target, st.sampled_from(verbs), st.integers(0, 15), st.integers(0, 7), st.sampled_from([None, None, 1, 2])
+    )
+
+
+def zone(name: str, rules: list[Rule], nevers: list[Never], unsafe: bool) -> Surface:
+    """The rules of a surface get its name, and names of their own."""
+    return surface(
+        *(replace(r, ref=replace(r.ref, surface=name, name=f"r{at}")) for at, r in enumerate(rules)),
+        nevers=[replace(n, ref=replace(n.ref, surface=name, name=f"n{at}")) for at, n in enumerate(nevers)],
+        name=name,
+        members=PLCS,
+        unsafe=unsafe,
+    )
+
+
+# Built once: a strategy that is made anew for each example costs more than the decisions that it feeds.
+TARGETS = targets("read", "write")
+RULES = st.builds(
+    lambda speakers, goals, to, needs, rate: rule("", speakers, *goals, to=to, needs=needs, rate=rate),
+    some(NAMES),
+    st.lists(TARGETS, min_size=1, max_size=2),
+    some(PLCS),
+    st.sampled_from([(), (), ("x509",), ("mac_ip",), ("x509", "mac_ip")]),
+    st.sampled_from([None, None, None, PLENTY]),
+)
+NEVERS = st.builds(
+    lambda goals, speakers, to: never("", *goals, speakers=speakers, to=to),
+    st.lists(targets("read", "write", "any"), min_size=1, max_size=2),
+    st.none() | some(NAMES),
+    some(PLCS),
+)
+ZONES = st.tuples(st.lists(RULES, max_size=4), st.lists(NEVERS, max_size=2), st.booleans())
+PLANTS = st.lists(ZONES, min_size=1, max_size=2).map(
+    lambda zones: Plant(tuple(zone(f"zone-{at}", *parts) for at, parts in enumerate(zones)))
+)
+PRINCIPALS = st.builds(
+    lambda id, kinds, attributes: who(id, *kinds, attributes=attributes),
+    st.sampled_from([*PEOPLE, None, "stranger", "role:masters"]),
+    st.sampled_from([(), ("x509",), ("mac_ip",), ("x509", "mac_ip")]),
+    st.sets(st.sampled_from(["mbaps:Operator", "mbaps:Viewer", "mbaps-null", "role:all", "scada"]), max_size=2),
+)
+ACTIONS = st.builds(
+    lambda verb, first, values: ToyAction(verb, first, tuple(values)),
+    st.sampled_from(["read", "read", "write", "other"]),
+    st.integers(0, 15),
+    st.lists(st.integers(0, 3), min_size=1, max_size=5),
+)
+PROBES = st.builds(Probe, PRINCIPALS, st.sampled_from([*PLCS, "nowhere"]), ACTIONS)
+
+
+def answers(policy: Policy, plain: Plain, plant: Plant, probe: Probe) -> tuple[bool, bool, bool]:
+    """By the index, by Casbin's plain `enforce`, by the reference evaluator."""
+    authority = policy.open(probe.principal, probe.device, probe.action.protocol)
+    return (
+        authority.decide(probe.action, 0.0).allowed,
+        plain.allows(probe.principal, probe.device, probe.action),
+        reference.allows(plant.surfaces, plant.roles, *probe),
+    )

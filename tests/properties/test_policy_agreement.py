@@ -1,0 +1,93 @@
+"""Three ways to the same answer: the compiled index, Casbin's plain `enforce`, and a reference without either."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.core.reason import Reason
+from proxy.policy import reference
+from proxy.policy.plain import Plain
+from tests.policy.probes import ACTIONS, PLANTS, PROBES, TARGETS, Plant, Probe, answers
+from tests.policy.toy import never, rule, surface, who
+
+if TYPE_CHECKING:
+    from proxy.core.action import Action, Target
+
+
+@settings(max_examples=200, deadline=None)
+@given(PLANTS, st.lists(PROBES, min_size=1, max_size=4))
+def test_index_plain_casbin_and_reference_agree(plant: Plant, asked: list[Probe]) -> None:
+    policy, plain = plant.policy(), Plain(plant.surfaces, plant.roles)
+    for probe in asked:
+        by_index, by_casbin, by_reference = answers(policy, plain, plant, probe)
+        assert by_index == by_casbin == by_reference, probe
+    assert policy.faults.count == 0, policy.faults.last
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(TARGETS, min_size=20, max_size=40), st.lists(ACTIONS, min_size=1, max_size=8))
+def test_a_speaker_with_many_rules_is_judged_as_one_with_few(goals: list[Target], asked: list[Action]) -> None:
+    """Past a handful of targets only those that lie near the request are asked (`proxy.policy.extent`)."""
+    zone = surface(
+        *(rule(f"r{at}", ["scada"], goal) for at, goal in enumerate(goals[:-10])),
+        nevers=[never(f"n{at}", goal) for at, goal in enumerate(goals[-10:])] if goals[0].values_matter else (),
+    )
+    plant = Plant((zone,))
+    scada = who("scada", "x509")
+    authority = plant.policy().open(scada, "plc", "toy")
+    for action in asked:
+        expected = reference.allows(plant.surfaces, plant.roles, scada, "plc", action)
+        assert authority.decide(action, 0.0).allowed == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(PLANTS, st.lists(PROBES, min_size=1, max_size=4))
+def test_a_verdict_explains_itself(plant: Plant, asked: list[Probe]) -> None:
+    """The reason and the rule of a verdict are true statements about the policy."""
+    policy = plant.policy()
+    rules = {rule.ref: (zone, rule) for zone in plant.surfaces for rule in zone.rules}
+    for probe in asked:
+        principal, device, action = probe
+        authority = policy.open(principal, device, action.protocol)
+        verdict = authority.decide(action, 0.0)
+        forbidding = {never.ref for never in reference.forbidding(plant.surfaces, plant.roles, *probe)}
+        assert (verdict.reason is Reason.NEVER_RULE) == bool(forbidding)
+        if verdict.reason is Reason.NEVER_RULE:
+            assert verdict.rule in forbidding
+        elif verdict.allowed:
+            assert authority.connect.allowed
+            zone, rule = rules[verdict.rule]
+            own = (reference.rule_allows(zone, rule, plant.roles, *probe, n) for n in range(action.atoms.bit_length()))
+            assert any(own), "the rule that is named contributes"
+        elif verdict.reason is Reason.DEFAULT_DENY:
+            assert verdict.rule.name == "default"
+        else:
+            assert verdict.reason in (Reason.EVIDENCE_TOO_WEAK, Reason.VALUE_OUTSIDE)
+            assert verdict.rule in rules
+        assert verdict.reusable or any(rule.rate for _, rule in rules.values())
+
+
+@settings(max_examples=150, deadline=None)
+@given(PLANTS, st.lists(PROBES, min_size=2, max_size=4))
+def test_a_compound_is_allowed_exactly_if_each_part_is(plant: Plant, asked: list[Probe]) -> None:
+    principal, device, _ = asked[0]
+    authority = plant.policy().open(principal, device, "toy")
+    parts = [probe.action for probe in asked]
+    whole = authority.decide_all(parts, 0.0)
+    assert whole.allowed == all(authority.decide(part, 0.0).allowed for part in parts)
+    assert whole.allowed or whole.reason is Reason.PART_REFUSED
+
+
+@settings(max_examples=150, deadline=None)
+@given(PLANTS, st.lists(PROBES, min_size=1, max_size=4))
+def test_order_changes_no_answer(plant: Plant, asked: list[Probe]) -> None:
+    """Files are read in some order, and links open in some order: neither decides anything."""
+    policy = plant.policy()
+    other = Plant(tuple(reversed(plant.surfaces)), tuple(reversed(plant.roles))).policy()
+    assert policy.digest == other.digest
+    first = [policy.open(p.principal, p.device, "toy").decide(p.action, 0.0) for p in asked]
+    again = [other.open(p.principal, p.device, "toy").decide(p.action, 0.0) for p in reversed(asked)]
+    assert [repr(v) for v in first] == [repr(v) for v in reversed(again)]
