@@ -222,12 +222,17 @@ class Link:
             self._refuse(fault, "", now)
             return
         self._admit(certificate, now)
-        if self.phase is Phase.OPEN:
-            rest = self._tls.receive(b"")
-            if rest:
-                self._plain(rest, now)
-            if self._tls.ended:
-                self._ended(now)
+        self._first_bytes(self._tls, now)
+
+    def _first_bytes(self, tls: TlsSession, now: float) -> None:
+        """What the client sent right behind its handshake."""
+        if self._phase is not Phase.OPEN:
+            return
+        rest = tls.receive(b"")
+        if rest:
+            self._plain(rest, now)
+        if tls.ended:
+            self._ended(now)
 
     def _certificate(self, tls: TlsSession) -> tuple[CertificateFacts | None, Reason | None]:
         """What OpenSSL's chain check leaves open: resumption (T09), revocation, and the dates once more."""
@@ -263,7 +268,7 @@ class Link:
                 certificate,
             )
         principal = self.principal = self._judges.identify(self.facts)
-        if (reason := self._judges.standing(principal)) is not None and principal.id is not None:
+        if (reason := self._judges.standing(principal)) is not None:
             self._refuse(reason, "", now)
             return
         authority = self._judges.open_authority(principal, entrance.device.id, entrance.protocol.name)
