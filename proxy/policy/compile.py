@@ -54,11 +54,11 @@ class Policy:
         self.digest = _digest(self.surfaces, self.roles)
         self.rates = rates
         self.faults = faults
-        self._devices = devices
-        self._casbin = enforcer([], members=links(self.roles))
+        self._devices = dict(devices)
+        self.casbin = enforcer([], members=links(self.roles))
         self._roles_of = _roles_of(self.roles)
         self._known = _known(self.surfaces) | self._roles_of.keys()
-        self._shards = self._index()
+        self.shards = self._index()
         self._nevers = _nevers(self.surfaces)
         self._homes = _homes(self.surfaces)
         self._memo: dict[tuple[Speaker, str, str], Authority] = {}
@@ -84,6 +84,11 @@ class Policy:
         other.rates, other.faults, other._memo = Rates(), Faults(), {}
         return other
 
+    @property
+    def remembered(self) -> int:
+        """How many authorities are kept, for metrics."""
+        return len(self._memo)
+
     def _open(self, speaker: Speaker, device: str, protocol: str) -> Authority:
         place = self._place(speaker, device, protocol)
         subjects = [s for s in speaker.subjects if s in self._known]
@@ -98,9 +103,9 @@ class Policy:
         implied: dict[str, None] = {}
         for one in subjects:
             implied[one] = None
-            implied.update(dict.fromkeys(self._casbin.get_implicit_roles_for_user(one)))
+            implied.update(dict.fromkeys(self.casbin.get_implicit_roles_for_user(one)))
         found: dict[tuple[int, int, int], Clause] = {}
-        for shard in self._shards.get(device, ()):
+        for shard in self.shards.get(device, ()):
             for one in implied:
                 found.update((clause.place, clause) for clause in shard.permissions(one, protocol))
         return found.values()
@@ -136,7 +141,7 @@ class Policy:
 
     def _index(self) -> dict[str, list[Shard]]:
         shards: dict[str, list[Shard]] = {}
-        roles = self._casbin.get_role_manager()
+        roles = self.casbin.get_role_manager()
         for at, surface in enumerate(self.surfaces):
             by_device: dict[str, list[tuple[int, Rule]]] = {}
             for place, rule in enumerate(surface.rules):

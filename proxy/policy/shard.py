@@ -24,7 +24,7 @@ LARGE = 256
 class Shard:
     """What ``surface`` says about ``device``. ``roles`` is Casbin's role graph, shared by all shards of a policy."""
 
-    __slots__ = ("_at", "_buckets", "_clauses", "_enforcers", "_roles", "_rules", "device", "surface")
+    __slots__ = ("_at", "_buckets", "_clauses", "enforcers", "_roles", "_rules", "device", "surface")
 
     def __init__(self, surface: Surface, at: int, device: str, rules: Sequence[tuple[int, Rule]], roles: Any) -> None:
         self.surface = surface
@@ -34,7 +34,7 @@ class Shard:
         self._roles = roles
         self._clauses: dict[str, Clause] = {}
         self._buckets: list[list[Row]] = []
-        self._enforcers: list[Any] = []
+        self.enforcers: list[Any] = []
         if sum(len(rule.speakers) * len(rule.targets) for _, rule in rules) >= LARGE:
             self._lay_out()
 
@@ -61,14 +61,14 @@ class Shard:
         buckets: list[list[Row]] = [[] for _ in range(count)]
         for row in rows:
             buckets[_bucket(row[0], count)].append(row)
-        self._enforcers = [None] * count
+        self.enforcers = [None] * count
         self._buckets = buckets
 
     def _enforcer(self, subject: str) -> Any:
         at = _bucket(subject, len(self._buckets))
-        made = self._enforcers[at]
+        made = self.enforcers[at]
         if made is None:
-            made = self._enforcers[at] = enforcer(self._buckets[at], roles=self._roles)
+            made = self.enforcers[at] = enforcer(self._buckets[at], roles=self._roles)
         return made
 
 

@@ -41,6 +41,11 @@ class Plant(NamedTuple):
         return compile_policy(self.surfaces, self.roles, INVENTORY)
 
 
+# Sampled with weights: questions without an answer in the policy are the easy ones.
+SPEAKERS = ("scada", "scada", "role:all", *NAMES)
+ASKED = ("plc", "plc", "plc", "robot", "nowhere")
+
+
 def some(names: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True)
 
@@ -51,7 +56,7 @@ def target(verb: str, first: int, more: int, top: int | None) -> Target:
 
 def targets(*verbs: str) -> st.SearchStrategy[Target]:
     return st.builds(
-        target, st.sampled_from(verbs), st.integers(0, 15), st.integers(0, 7), st.sampled_from([None, None, 1, 2])
+        target, st.sampled_from(verbs), st.integers(0, 9), st.integers(0, 9), st.sampled_from([None, None, 1, 2])
     )
 
 
@@ -70,35 +75,70 @@ def zone(name: str, rules: list[Rule], nevers: list[Never], unsafe: bool) -> Sur
 TARGETS = targets("read", "write")
 RULES = st.builds(
     lambda speakers, goals, to, needs, rate: rule("", speakers, *goals, to=to, needs=needs, rate=rate),
-    some(NAMES),
+    some(SPEAKERS),
     st.lists(TARGETS, min_size=1, max_size=2),
     some(PLCS),
-    st.sampled_from([(), (), ("x509",), ("mac_ip",), ("x509", "mac_ip")]),
-    st.sampled_from([None, None, None, PLENTY]),
+    st.sampled_from([(), (), ("x509",), ("x509", "mac_ip")]),
+    st.sampled_from([None, None, PLENTY]),
 )
 NEVERS = st.builds(
     lambda goals, speakers, to: never("", *goals, speakers=speakers, to=to),
-    st.lists(targets("read", "write", "any"), min_size=1, max_size=2),
+    st.lists(targets("read", "write", "any"), min_size=1, max_size=1),
     st.none() | some(NAMES),
     some(PLCS),
 )
-ZONES = st.tuples(st.lists(RULES, max_size=4), st.lists(NEVERS, max_size=2), st.booleans())
+ZONES = st.tuples(st.lists(RULES, min_size=1, max_size=5), st.just([]) | st.lists(NEVERS, max_size=2), st.booleans())
 PLANTS = st.lists(ZONES, min_size=1, max_size=2).map(
     lambda zones: Plant(tuple(zone(f"zone-{at}", *parts) for at, parts in enumerate(zones)))
 )
 PRINCIPALS = st.builds(
     lambda id, kinds, attributes: who(id, *kinds, attributes=attributes),
-    st.sampled_from([*PEOPLE, None, "stranger", "role:masters"]),
-    st.sampled_from([(), ("x509",), ("mac_ip",), ("x509", "mac_ip")]),
+    st.sampled_from(["scada", "scada", *PEOPLE, None, "stranger", "role:masters"]),
+    st.sampled_from([("x509", "mac_ip"), ("x509",), ("mac_ip",), ()]),
     st.sets(st.sampled_from(["mbaps:Operator", "mbaps:Viewer", "mbaps-null", "role:all", "scada"]), max_size=2),
 )
 ACTIONS = st.builds(
     lambda verb, first, values: ToyAction(verb, first, tuple(values)),
-    st.sampled_from(["read", "read", "write", "other"]),
-    st.integers(0, 15),
-    st.lists(st.integers(0, 3), min_size=1, max_size=5),
+    st.sampled_from(["read", "read", "write", "write", "other"]),
+    st.integers(0, 12),
+    st.lists(st.sampled_from([0, 0, 0, 1, 2, 3]), min_size=1, max_size=4),
 )
-PROBES = st.builds(Probe, PRINCIPALS, st.sampled_from([*PLCS, "nowhere"]), ACTIONS)
+PROBES = st.builds(Probe, PRINCIPALS, st.sampled_from(ASKED), ACTIONS)
+
+
+class Aim(NamedTuple):
+    """A question close to some rule: by one of its speakers, about cells near one of its targets."""
+
+    rule: int
+    near: int
+    kinds: tuple[str, ...]
+    values: list[int]
+
+    def at(self, plant: Plant) -> Probe:
+        every = [rule for zone in plant.surfaces for rule in zone.rules]
+        rule = every[self.rule % len(every)]
+        goal = rule.targets[self.rule % len(rule.targets)]
+        assert isinstance(goal, ToyTarget)
+        name = rule.speakers[self.rule % len(rule.speakers)]
+        id = {"role:masters": "mes", "role:all": "hmi"}.get(name, name)
+        principal = who(None, *self.kinds, attributes=[id]) if id.startswith("mbaps") else who(id, *self.kinds)
+        return Probe(principal, rule.devices[0], ToyAction(goal.verb, goal.first + self.near, tuple(self.values)))
+
+
+AIMS = st.builds(
+    Aim,
+    st.integers(0, 9),
+    st.sampled_from([0, 0, 1, -1, 2]),
+    st.sampled_from([("x509", "mac_ip"), ("x509",), ("mac_ip",)]),
+    st.lists(st.sampled_from([0, 0, 1, 2]), min_size=1, max_size=3),
+)
+QUESTIONS = st.builds(
+    lambda plant, aims, others: (plant, [aim.at(plant) for aim in aims] + others),
+    PLANTS,
+    st.lists(AIMS, min_size=1, max_size=3),
+    st.lists(PROBES, max_size=2),
+)
+"""A plant, and what is asked of it."""
 
 
 def answers(policy: Policy, plain: Plain, plant: Plant, probe: Probe) -> tuple[bool, bool, bool]:
