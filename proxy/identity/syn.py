@@ -36,14 +36,15 @@ class _Ip(NamedTuple):
 def read_saved_syn(blob: bytes) -> tuple[str | None, str | None]:
     """(source MAC, signature) of a saved SYN. Total: what cannot be read for certain is None.
 
-    The blob may or may not start with an Ethernet header. Both are tried; the right one is where the headers' own
-    lengths use up the blob exactly. If both fit, somebody has crafted it, and neither counts.
+    The blob may or may not start with an Ethernet header, and nothing says which. Its length does: the headers of IP
+    and TCP are multiples of four octets and must use up the blob exactly, that of Ethernet has fourteen. So no blob
+    can be read both ways, however it was crafted.
     """
-    fits = [(start, ip) for start in (0, ETHERNET) if (ip := _ip(blob, start)) is not None]
-    if len(fits) != 1:
+    start = ETHERNET if len(blob) % 4 == ETHERNET % 4 else 0
+    ip = _ip(blob, start)
+    if ip is None:
         return None, None
-    start, ip = fits[0]
-    mac = _mac(blob[6:12]) if start == ETHERNET else None
+    mac = _mac(blob[6:12]) if start else None
     return mac, _signature(ip, blob[start + ip.header :])
 
 

@@ -86,8 +86,12 @@ def _uris(extensions: x509.Extensions) -> tuple[str, ...]:
     except x509.ExtensionNotFound:
         return ()
     uris = tuple(names.get_values_for_type(x509.UniformResourceIdentifier))
-    if len(uris) > MAX_URIS or any(len(uri) > MAX_URI_CHARACTERS or not uri.isprintable() for uri in uris):
-        raise CertificateError(f"more than {MAX_URIS} URIs, or one that is too long or does not print")
+    if len(uris) > MAX_URIS:
+        raise CertificateError(f"more than {MAX_URIS} URIs")
+    for uri in uris:
+        # pyca reads UTF-8 here; an IA5String is ASCII (RFC 5280 4.2.1.6), and so is everything that is compared.
+        if len(uri) > MAX_URI_CHARACTERS or not uri.isascii() or not uri.isprintable():
+            raise CertificateError(f"a URI that is not at most {MAX_URI_CHARACTERS} printable ASCII characters")
     return uris
 
 

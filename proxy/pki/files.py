@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shlex
@@ -38,7 +39,7 @@ def write_pair(certificate: Path, chain_pem: bytes, key: Path, key_pem: bytes, *
     """
     taken = [path for path in (certificate, key) if path.exists() or path.is_symlink()]
     if taken and not replace:
-        raise FileExistsError(str(taken[0]))
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(taken[0]))
     with _staged(key, key_pem, PRIVATE) as new_key, _staged(certificate, chain_pem, PUBLIC) as new_chain:
         _commit(new_key, key, replace)
         try:

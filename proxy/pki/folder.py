@@ -8,7 +8,7 @@ revoked.yaml                 the deny list (`proxy.pki.revocation`)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,9 +46,13 @@ class Entry:
     def name(self) -> str:
         return self.facts.common_name or ""
 
-    @property
-    def uri(self) -> str:
-        return " ".join(self.facts.uris)
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """``unreadable`` says which files called ``.crt`` hold no certificate, relative to the folder."""
+
+    entries: tuple[Entry, ...]
+    unreadable: tuple[str, ...]
 
 
 class CertificateFolder:
@@ -96,18 +100,26 @@ class CertificateFolder:
             raise
         return issued
 
-    def entries(self, now: datetime) -> tuple[Entry, ...]:
-        """Every certificate in the folder once, by name, the newest first. Raises CertificateError for a file that
-        holds none, RevocationError, FileNotFoundError without an authority."""
-        root = x509.load_pem_x509_certificate((self.path / f"{AUTHORITY}.crt").read_bytes())
+    def list(self, now: datetime) -> Listing:
+        """Every certificate in the folder once, by name, the newest first. A file that holds none hides no other.
+
+        Raises CertificateError or FileNotFoundError without an authority, RevocationError.
+        """
+        root = _load(self.path / f"{AUTHORITY}.crt")
         revoked = RevocationList(self.path / "revoked.yaml")
         found: dict[str, Entry] = {}
+        unreadable: list[str] = []
         for path in (*sorted(self.path.glob("*.crt")), *sorted(self.path.glob("issued/*.crt"))):
-            certificate = _load(path)
-            facts = certificate_facts(certificate.public_bytes(Encoding.DER))
-            state = _state(certificate, facts, root, revoked, now)
-            found.setdefault(facts.sha256, Entry(str(path.relative_to(self.path)), facts, state))
-        return tuple(sorted(found.values(), key=lambda e: (e.name, -e.facts.not_before, e.file)))
+            file = str(path.relative_to(self.path))
+            try:
+                certificate = _load(path)
+                facts = certificate_facts(certificate.public_bytes(Encoding.DER))
+            except CertificateError:
+                unreadable.append(file)
+                continue
+            found.setdefault(facts.sha256, Entry(file, facts, _state(certificate, facts, root, revoked, now)))
+        entries = sorted(found.values(), key=lambda e: (e.name, -e.facts.not_before, e.file))
+        return Listing(tuple(entries), tuple(unreadable))
 
     def revoke(self, serials: Iterable[tuple[int, str]], reason: str, now: datetime) -> tuple[Revocation, ...]:
         """Adds (serial, name) pairs to the deny list; returns those that were not in it. Raises RevocationError."""
@@ -119,13 +131,13 @@ class CertificateFolder:
         return folder / f"{name}.crt", chain, folder / f"{name}.key", key
 
     def _forget_ended(self, now: datetime) -> None:
-        for path, facts in self._issued():
-            if facts.not_after < (now - KEEP_ENDED).timestamp():
-                path.unlink(missing_ok=True)
-
-    def _issued(self) -> Iterator[tuple[Path, CertificateFacts]]:
         for path in self.path.glob("issued/*.crt"):
-            yield path, certificate_facts(_load(path).public_bytes(Encoding.DER))
+            try:
+                ends = _load(path).not_valid_after_utc
+            except CertificateError:
+                continue  # `list` names it
+            if ends < now - KEEP_ENDED:
+                path.unlink(missing_ok=True)
 
 
 def _load(path: Path) -> x509.Certificate:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 
+from proxy.pki.mbaps import encode_role
+
 LEAF_LIFE = timedelta(hours=24)
 GATEWAY_LIFE = timedelta(days=30)
 
@@ -54,6 +56,8 @@ class Leaf:
         for name in self.dns:
             if not _DNS_NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is not a DNS name in lower case")
+        if self.role is not None:
+            encode_role(self.role)
 
     @property
     def is_server(self) -> bool:
