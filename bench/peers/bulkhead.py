@@ -38,7 +38,13 @@ kind: plc
 place: {site}/hall-1
 address: 127.0.0.1
 services:
-  modbus: {{ port: {port}, units: [1], connections: {connections}, pipeline: {pipeline}, shared: {shared} }}
+  modbus:
+    port: {port}
+    units: [1]
+    connections: {connections}
+    pipeline: {pipeline}
+    shared: {shared}
+    timeout: 10s                       # a busy machine must not end a run with "no answer"
 """
 MASTER = """\
 device: {client}
