@@ -1,0 +1,53 @@
+"""A speaker who is not there: for tests of the policy and for questions about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.core.evidence import Evidence, Outcome, Strength
+from proxy.core.principal import Principal
+from proxy.policy.speaker import MBAPS, NULL_ROLE
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from proxy.core.inventory import Device
+
+STRENGTHS = {"x509": Strength.PROOF, "tpm": Strength.PROOF, "mac_ip": Strength.CLAIM, "address": Strength.CLAIM}
+"""As the sources of `proxy.identity` have them; what is not listed is a hint."""
+
+
+def is_attribute(name: str) -> bool:
+    return name.startswith(MBAPS) or name == NULL_ROLE
+
+
+def assumed(who: str, devices: Mapping[str, Device], kinds: Collection[str] | None = None) -> Principal:
+    """``who`` is a device id, ``mbaps:ROLE`` or ``mbaps-null``, or several joined by ``+`` (a device whose
+    certificate has a role). ``kinds`` of evidence are taken as matched, by default all that ``who`` is bound by; the
+    other kinds that it is bound by are taken as absent. An unknown id is a speaker whom nothing binds."""
+    names = who.split("+")
+    attributes = frozenset(name for name in names if is_attribute(name))
+    id = next((name for name in names if name in devices), None)
+    bound = bound_kinds(devices[id]) if id is not None else ("x509",) if attributes else ()
+    shown = bound if kinds is None else tuple(kinds)
+    evidence = tuple(
+        Evidence(
+            kind,
+            Outcome.MATCH if kind in shown else Outcome.ABSENT,
+            STRENGTHS.get(kind, Strength.HINT),
+            note="assumed",
+        )
+        for kind in dict.fromkeys((*bound, *shown))
+    )
+    return Principal(id, attributes, evidence)
+
+
+def bound_kinds(device: Device) -> tuple[str, ...]:
+    """The kinds that can show who this device is. Any device may get a certificate of the site with its SPIFFE id."""
+    bindings = device.bindings
+    kinds = ["x509"]
+    if bindings.mac is not None:
+        kinds.append("mac_ip")
+    if bindings.address_only:
+        kinds.append("address")
+    return tuple(kinds)
