@@ -144,18 +144,21 @@ class ModbusInspector:
             self._finish(out)
 
     def end(self, reason: Reason, now: float, out: Effects) -> None:
-        """Waiting requests are refused with 01, those under way with 0x0B: their outcome is unknown."""
+        """Requests under way are answered 0x0B, their outcome is unknown; then those that wait are refused with 01.
+
+        In this order: a waiting one may have the transaction id of one under way, and the first answer belongs to it.
+        """
         if self._over:
             return
-        for frame in (*self._held.values(), *self._parked):
-            out.client.append(exception(frame, p.ILLEGAL_FUNCTION))
         for head in self._unanswered.values():
             out.client.append(exception(head, p.NO_ANSWER))
+        for frame in (*self._held.values(), *self._parked):
+            out.client.append(exception(frame, p.ILLEGAL_FUNCTION))
         self._over = True
         out.close(reason)
 
     def deadline(self) -> float | None:
-        return self._partial_until
+        return None if self._over else self._partial_until
 
     def tick(self, now: float, out: Effects) -> None:
         if self._partial_until is not None and now >= self._partial_until and not self._over:
@@ -168,13 +171,16 @@ class ModbusInspector:
 
     def _take(self, frame: bytes, now: float, out: Effects) -> bool:
         """One whole frame that the cache did not settle. False when it ends the link."""
-        if len(self._unanswered) + len(self._parked) + len(self._held) >= IN_FLIGHT:
+        busy = len(self._unanswered) + len(self._parked) + len(self._held) >= IN_FLIGHT
+        if not busy and not self._parked and not self._held and frame[:2] not in self._unanswered:
+            self._judge(frame, now, out)
+        elif isinstance(request := p.decode(frame[7:]), p.Malformed):
+            self._malformed(request.what, out)  # now, whatever else is under way
+        elif busy:
             self._refuse_state(frame, Reason.OVERLOAD, out)
-        elif self._parked or self._held or frame[:2] in self._unanswered:
+        else:
             # The same transaction id twice in flight could not be told apart, and order is kept (protocols.md 5.4).
             self._parked.append(frame)
-        else:
-            self._judge(frame, now, out)
         return not self._over
 
     def _unpark(self, now: float, out: Effects) -> None:
