@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from proxy.protocols.modbus import pdu as p
 from proxy.protocols.modbus.actions import OWN_FUNCTION, PRINTED_FROM
-from proxy.protocols.modbus.targets import ANY_UNIT, TYPES, Calls, Functions, Spans, Window
+from proxy.protocols.modbus.targets import ANY_UNIT, BROADCAST, TYPES, Calls, Functions, Spans, Window
 
 if TYPE_CHECKING:
     from proxy.core.action import Target
@@ -89,7 +89,8 @@ class _Section:
 
     def _parse_units(self, value: object) -> Units:
         units = [number for _, number in self._numbers(value, ("units",), "unit", lambda n: n <= 247 or n == 255)]
-        return frozenset(units)
+        # A broadcast reaches the units that a never rule protects.
+        return frozenset((*units, BROADCAST)) if self._never else frozenset(units)
 
     def _spans(self, verb: str, value: object, path: Path, spaces: tuple[str, ...]) -> Iterator[Target]:
         if value == "all":
