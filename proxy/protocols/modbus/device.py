@@ -45,16 +45,9 @@ class _Master:
         self.under_way = 0
 
 
-class _Pending:
-    """A request on the wire. ``head`` is the master's frame up to the function code."""
-
-    __slots__ = ("deadline", "expect", "head", "master")
-
-    def __init__(self, master: int, head: bytes, expected: Expect, deadline: float) -> None:
-        self.master = master
-        self.head = head
-        self.expect = expected
-        self.deadline = deadline
+_Pending = tuple[int, bytes, Expect, float]
+"""A request on the wire: master, its frame up to the function code, the answer it must get, when it is given up.
+A plain tuple: one is made and unpacked per request."""
 
 
 class _Connection:
@@ -83,22 +76,32 @@ class ModbusDevice:
         self._masters: dict[int, _Master] = {}
         self._waiting: deque[int] = deque()
         self._connections: dict[int, _Connection] = {}
-        self._expectations: dict[bytes, Expect | None] = {}
+        self._expectations: dict[bytes, Expect] = {}
         self._failures = 0
         self._dial_after = -math.inf
+        self._more_after = -math.inf
         self._idle_since: float | None = None
 
     def submit(self, client: int, message: bytes, now: float, out: UpstreamEffects) -> None:
-        self._idle_since = None
         master = self._masters.get(client)
         if master is None:
             master = self._masters[client] = _Master()
+            self._idle_since = None
         if not self._waiting:
             connection = self._connection_for(master)
             if connection is not None:
                 self._send(connection, client, master, message, now, out)
                 return
-        self._enqueue(client, master, message, now, out)
+        if len(master.queue) >= QUEUE:
+            self._answer_exception(client, message, p.SERVER_BUSY, out)
+        elif not self._connections and now < self._dial_after:
+            self._answer_exception(client, message, p.NO_PATH, out)
+        else:
+            if not master.queue:
+                self._waiting.append(client)
+            master.queue.append((now, message))
+            if len(self._connections) < self._service.connections:
+                self._dial(now, out)
 
     def opened(self, connection: int, now: float, out: UpstreamEffects) -> None:
         if (it := self._connections.get(connection)) is not None:
@@ -149,8 +152,8 @@ class ModbusDevice:
     def deadline(self) -> float | None:
         earliest = math.inf
         for connection in self._connections.values():
-            for pending in connection.pending.values():  # the first is the oldest: one timeout for all
-                earliest = min(earliest, pending.deadline)
+            for _, _, _, due in connection.pending.values():  # the first is the oldest: one timeout for all
+                earliest = min(earliest, due)
                 break
         if self._idle_since is not None and self._connections:
             earliest = min(earliest, self._idle_since + IDLE)
@@ -165,21 +168,11 @@ class ModbusDevice:
                 out.hang_up.append(number)
         self._pump(now, out)
 
-    def _enqueue(self, client: int, master: _Master, message: bytes, now: float, out: UpstreamEffects) -> None:
-        if not self._connections and now < self._dial_after:
-            self._answer_exception(client, message, p.NO_PATH, out)
-            return
-        if len(master.queue) >= QUEUE:
-            self._answer_exception(client, message, p.SERVER_BUSY, out)
-            return
-        if not master.queue:
-            self._waiting.append(client)
-        master.queue.append((now, message))
-        self._dial(now, out)
-
     def _dial(self, now: float, out: UpstreamEffects) -> None:
         """One more connection, if there is none to wait for and the device takes another."""
-        if any(not connection.open for connection in self._connections.values()) or now < self._dial_after:
+        if any(not connection.open for connection in self._connections.values()):
+            return
+        if now < (self._more_after if self._connections else self._dial_after):
             return
         for number in range(self._service.connections):
             if number not in self._connections:
@@ -190,24 +183,27 @@ class ModbusDevice:
     def _connection_for(self, master: _Master) -> _Connection | None:
         """A connection with room. The one in use, while the master has requests under way."""
         pipeline = self._service.pipeline
-        if master.under_way and master.connection is not None:
-            return master.connection if master.connection.load() < pipeline else None
+        if master.under_way:
+            used = master.connection
+            return used if used is not None and len(used.pending) + len(used.retired) < pipeline else None
         best: _Connection | None = None
-        for connection in self._connections.values():
-            if connection.open and connection.load() < pipeline and (best is None or connection.load() < best.load()):
-                best = connection
+        for it in self._connections.values():
+            if it.open and it.load() < pipeline and (best is None or it.load() < best.load()):
+                best = it
         return best
 
     def _pump(self, now: float, out: UpstreamEffects) -> None:
         """Round robin over the masters that wait, until none of them finds room."""
+        waiting = self._waiting
         passed = 0
-        while self._waiting and passed < len(self._waiting):
-            client = self._waiting.popleft()
+        room = sum(self._service.pipeline - it.load() for it in self._connections.values() if it.open)
+        while room > 0 and passed < len(waiting):
+            client = waiting.popleft()
             master = self._masters[client]
             connection = self._connection_for(master)
             if connection is None:
                 passed += 1
-                self._waiting.append(client)
+                waiting.append(client)
                 continue
             passed = 0
             queued_at, message = master.queue.popleft()
@@ -215,75 +211,66 @@ class ModbusDevice:
                 self._answer_exception(client, message, p.SERVER_BUSY, out)
             else:
                 self._send(connection, client, master, message, now, out)
+                room -= 1
             if master.queue:
-                self._waiting.append(client)
-        if self._waiting:
+                waiting.append(client)
+        if waiting and len(self._connections) < self._service.connections:
             self._dial(now, out)
 
     def _send(
-        self,
-        connection: _Connection,
-        client: int,
-        master: _Master,
-        message: bytes,
-        now: float,
-        out: UpstreamEffects,
+        self, it: _Connection, client: int, master: _Master, message: bytes, now: float, out: UpstreamEffects
     ) -> None:
-        tid = connection.tid
-        while True:
+        tid = (it.tid + 1) & 0xFFFF
+        while tid in it.pending or tid in it.retired:
             tid = (tid + 1) & 0xFFFF
-            if tid not in connection.pending and tid not in connection.retired:
-                break
-        connection.tid = tid
-        frame = b"%c%c%b" % (tid >> 8, tid & 0xFF, message[2:])
-        if (sends := out.device.get(connection.number)) is None:
-            out.device[connection.number] = [frame]
+        it.tid = tid
+        frame = tid.to_bytes(2, "big") + message[2:]
+        if (sends := out.device.get(it.number)) is None:
+            out.device[it.number] = [frame]
         else:
             sends.append(frame)
-        expected = self._expectation(message)
-        if expected is None:  # broadcast or listen only: nothing will answer
-            return
-        connection.pending[tid] = _Pending(client, message[:8], expected, now + self._service.timeout)
-        master.connection = connection
-        master.under_way += 1
-
-    def _expectation(self, message: bytes) -> Expect | None:
         key = message[HEADER:]
-        try:
-            return self._expectations[key]
-        except KeyError:
-            pass
+        expected = self._expectations.get(key) or self._expectation(key)
+        if expected is not None:  # None: broadcast or listen only, nothing will answer
+            it.pending[tid] = (client, message[:8], expected, now + self._service.timeout)
+            master.connection = it
+            master.under_way += 1
+
+    def _expectation(self, key: bytes) -> Expect | None:
+        """For a unit and PDU that were not asked lately."""
         request = p.decode(key[1:])
         if isinstance(request, p.Malformed | p.Wrong | p.Unknown):
             raise ValueError(f"an inspector forwarded what is no request: {request}")
         expected = None if key[0] == 0 else expect(request)
-        if len(self._expectations) >= EXPECTATIONS:
-            self._expectations.clear()
-        self._expectations[key] = expected
+        if expected is not None:
+            if len(self._expectations) >= EXPECTATIONS:
+                self._expectations.clear()
+            self._expectations[key] = expected
         return expected
 
     def _answer(self, it: _Connection, frame: bytes, now: float, out: UpstreamEffects) -> bool:
         """One whole answer. False when it cost the connection."""
         tid = frame[0] << 8 | frame[1]
-        pending = it.pending.pop(tid, None)
+        pending = it.pending.get(tid)
         if pending is None:
             late = tid in it.retired
             it.retired.discard(tid)
             what = "a late answer" if late else "an answer to no question"
             out.events.append((None, Event("device", reason=Reason.UPSTREAM_INVALID, detail=f"{what} (dropped)")))
             return True
-        head, expected = pending.head, pending.expect
-        same_unit = frame[6] == head[6] or self._service.answers_other_unit
+        client, head, expected, _ = pending
         length = expected.length
-        quick = length and len(frame) == 7 + length and expected.check is None and frame.startswith(expected.prefix, 7)
+        # An answer of fixed shape is settled by its length and first bytes, which is nearly every answer.
+        quick = len(frame) == 7 + length and length and expected.check is None and frame.startswith(expected.prefix, 7)
+        same_unit = frame[6] == head[6] or self._service.answers_other_unit
         if not same_unit or not (quick or expected.fits(frame[7:]) or is_exception(frame[7:], head[7])):
             it.pending[tid] = pending
             self._invalid(it, f"answer to function {head[7]} of unit {head[6]} does not fit", now, out)
             return False
-        master = self._masters.get(pending.master)
+        master = self._masters.get(client)
         if master is not None:
             master.under_way -= 1
-            out.clients.append((pending.master, head[:2] + frame[2:6] + head[6:7] + frame[7:]))
+            out.clients.append((client, head[:2] + frame[2:6] + head[6:7] + frame[7:]))
         return True
 
     def _invalid(self, it: _Connection, what: str, now: float, out: UpstreamEffects) -> None:
@@ -293,16 +280,17 @@ class ModbusDevice:
 
     def _expire(self, it: _Connection, now: float, out: UpstreamEffects) -> None:
         expired = []
-        for tid, pending in it.pending.items():
-            if pending.deadline > now:
+        for tid, (_, _, _, deadline) in it.pending.items():  # oldest first: one timeout for all
+            if deadline > now:
                 break
             expired.append(tid)
         for tid in expired:
             pending = it.pending.pop(tid)
             it.retired.add(tid)
             self._no_answer(pending, out)
-            detail = f"function {pending.head[7]} of unit {pending.head[6]} unanswered for {self._service.timeout:g} s"
-            out.events.append((pending.master, Event("device", reason=Reason.UPSTREAM_SILENT, detail=detail)))
+            client, head, _, _ = pending
+            detail = f"function {head[7]} of unit {head[6]} unanswered for {self._service.timeout:g} s"
+            out.events.append((client, Event("device", reason=Reason.UPSTREAM_SILENT, detail=detail)))
         if expired and len(it.retired) >= self._service.pipeline:
             # Every slot waits for an answer that may never come; a new connection forgets them safely.
             self._hang_up(it, out)
@@ -318,25 +306,38 @@ class ModbusDevice:
         it.pending.clear()
 
     def _no_answer(self, pending: _Pending, out: UpstreamEffects) -> None:
-        master = self._masters.get(pending.master)
+        client, head, _, _ = pending
+        master = self._masters.get(client)
         if master is not None:
             master.under_way -= 1
-            self._answer_exception(pending.master, pending.head, p.NO_ANSWER, out)
+            self._answer_exception(client, head, p.NO_ANSWER, out)
 
     def _answer_exception(self, client: int, message: bytes, code: int, out: UpstreamEffects) -> None:
         out.clients.append((client, exception(message, code)))
 
+    def _turn_down(self, client: int, message: bytes, code: int, out: UpstreamEffects) -> None:
+        """Answers a request that is not sent. What has no answer (broadcast, listen only) gets none here either: its
+        transaction id may already be that of the next question. It leaves a record instead."""
+        if self._expectation(message) is not None:
+            self._answer_exception(client, message, code, out)
+            return
+        reason = Reason.OVERLOAD if code == p.SERVER_BUSY else Reason.UPSTREAM_UNREACHABLE
+        detail = f"function {message[7]} of unit {message[6]}, which has no answer, was dropped"
+        out.events.append((client, Event("device", reason=reason, detail=detail)))
+
     def _dial_failed(self, now: float, out: UpstreamEffects) -> None:
         first, last = BACKOFF
-        self._dial_after = now + min(first * 2**self._failures, last)
-        self._failures = min(self._failures + 1, 16)
         out.events.append((None, Event("device", reason=Reason.UPSTREAM_UNREACHABLE)))
         if self._connections:
+            # The device takes fewer than its profile says; that must not keep the last one from being dialled again.
+            self._more_after = now + last
             return
+        self._dial_after = now + min(first * 2**self._failures, last)
+        self._failures = min(self._failures + 1, 16)
         for client in self._waiting:
             master = self._masters[client]
             for _, message in master.queue:
-                self._answer_exception(client, message, p.NO_PATH, out)
+                self._turn_down(client, message, p.NO_PATH, out)
             master.queue.clear()
         self._waiting.clear()
 
