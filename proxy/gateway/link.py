@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from proxy.gateway.upstream import UpstreamDriver
     from proxy.protocols.base import Inspector, UpstreamState
 
-READ = 65536
+READ = 16384
 PAUSE_AT = 65536
 """Bytes a client has not taken, above which nothing more is read from it."""
 CUT_AT = 1 << 20
@@ -96,6 +96,7 @@ class Link:
         self._phase_until = self.opened_at + timing.handshake
         self._alarm = Alarm(loop, self._rang)
         self._wire = Wire(loop, sock, on_error=self._broken, drained=self._drained)
+        self._recv = sock.recv
         self._tls: TlsSession | None = None
 
     @property
@@ -159,7 +160,7 @@ class Link:
 
     def _readable(self) -> None:
         try:
-            data = self._wire.sock.recv(READ)
+            data = self._recv(READ)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -176,15 +177,16 @@ class Link:
     def _received(self, data: bytes, now: float) -> None:
         self.bytes_in += len(data)
         if self._phase is Phase.OPEN:
+            tls = self._tls
             if not data:
                 self._ended(now)
-                return
-            if self._tls is not None:
-                data = self._tls.receive(data)
-            if data:
+            elif tls is None:
                 self._plain(data, now)
-            if self._tls is not None and self._tls.ended:
-                self._ended(now)
+            else:
+                if plain := tls.receive(data):
+                    self._plain(plain, now)
+                if tls.ended:
+                    self._ended(now)
         elif self._phase is Phase.HANDSHAKE:
             self._handshake(data, now)
         elif not data:  # the goodbye was answered; anything else in this phase is thrown away
@@ -287,6 +289,7 @@ class Link:
         self.inspector = entrance.protocol.inspector(authority.decide_all, entrance, entrance.service.options)
         self._counts.live += 1
         self._journal.opened(self)
+        self._alarm.by(self._recheck_at, now)
         self._watch(now)
 
     def _refuse(self, reason: Reason, detail: str, now: float) -> None:
@@ -304,45 +307,47 @@ class Link:
 
     def _carry(self, now: float) -> None:
         out = self._out
-        counts = self._counts
         if out.client:
-            counts.answers += len(out.client)
-            data = out.client[0] if len(out.client) == 1 else b"".join(out.client)
-            out.client.clear()
-            if self._tls is not None:
-                self._tls.send(data)
-                data = self._tls.outgoing()
-            self._send_wire(data, now)
+            counts, answers = self._counts, out.client
+            counts.answers += len(answers)
+            data = answers[0] if len(answers) == 1 else b"".join(answers)
+            answers.clear()
+            self._send_wire(data if self._tls is None else self._tls.seal(data), now)
             if self._phase is not Phase.OPEN:
                 return
         if out.upstream:
-            counts.messages += len(out.upstream)
+            self._counts.messages += len(out.upstream)
             self._upstream.submit(self, out.upstream, now)
             out.upstream.clear()
-        if out.events:
-            for event in out.events:
-                self._journal.event(self, self.entrance.device.id, event)
-            out.events.clear()
+        if out.events or out.held or out.closing:
+            self._carry_rest(now)
+            return
+        self._watch(now)
+
+    def _carry_rest(self, now: float) -> None:
+        out = self._out
+        for event in out.events:
+            self._journal.event(self, self.entrance.device.id, event)
+        out.events.clear()
         if out.held:
             self._hold(now)
         if out.closing:
             self._goodbye(out.why, "", now)
-            return
-        self._watch(now)
+        else:
+            self._watch(now)
 
     def _send_wire(self, data: bytes, now: float) -> None:
         if not data:
             return
         self.bytes_out += len(data)
         self._wire.send(data)
-        waiting = self._wire.waiting
-        if waiting:
+        if waiting := self._wire.waiting:
             if self._stalled_since is None:
                 self._stalled_since = now
                 self._alarm.by(now + self._timing.write_stall, now)
-            if waiting > CUT_AT:
+            if len(waiting) > CUT_AT:
                 self._finish(Reason.TOO_SLOW, "the client does not take its answers")
-            elif waiting > PAUSE_AT:
+            elif len(waiting) > PAUSE_AT:
                 self._read(False)
 
     def _drained(self) -> None:
@@ -387,12 +392,10 @@ class Link:
     # Time.
 
     def _watch(self, now: float) -> None:
-        due = self._recheck_at
         assert self.inspector is not None  # noqa: S101
         wanted = self.inspector.deadline()
-        if wanted is not None and wanted < due:
-            due = wanted
-        self._alarm.by(due, now)
+        if wanted is not None:
+            self._alarm.by(wanted, now)
 
     def _rang(self) -> None:
         now = self._clock()
@@ -423,6 +426,7 @@ class Link:
             self._recheck_at = now + self._timing.recheck
             if not self._still_good(now):
                 return
+        self._alarm.by(self._recheck_at, now)
         wanted = self.inspector.deadline()
         if wanted is not None and now >= wanted:
             self.inspector.tick(now, self._out)

@@ -32,7 +32,7 @@ def tune(sock: socket.socket) -> None:
 class Wire:
     """Sends now what the kernel takes and keeps the rest. ``on_error`` is called at most once, when sending fails."""
 
-    __slots__ = ("_drained", "_fd", "_loop", "_on_error", "_waiting", "sock")
+    __slots__ = ("_drained", "_fd", "_loop", "_on_error", "_send", "sock", "waiting")
 
     def __init__(
         self,
@@ -45,28 +45,25 @@ class Wire:
         self._loop = loop
         self.sock = sock
         self._fd = sock.fileno()
-        self._waiting = b""
+        self._send = sock.send
+        self.waiting = b""
+        """What the peer has not taken yet."""
         self._on_error = on_error
         self._drained = drained
 
-    @property
-    def waiting(self) -> int:
-        """Bytes the peer has not taken yet."""
-        return len(self._waiting)
-
     def send(self, data: bytes) -> None:
-        if self._waiting:
-            self._waiting += data
+        if self.waiting:
+            self.waiting += data
             return
         try:
-            sent = self.sock.send(data)
+            sent = self._send(data)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError:
             self._on_error()
             return
         if sent < len(data):
-            self._waiting = data[sent:]
+            self.waiting = data[sent:]
             self._loop.add_writer(self._fd, self._writable)
 
     def read_with(self, callback: Callable[[], None]) -> None:
@@ -78,20 +75,20 @@ class Wire:
     def close(self) -> None:
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
-        self._waiting = b""
+        self.waiting = b""
         self.sock.close()
 
     def _writable(self) -> None:
         try:
-            sent = self.sock.send(self._waiting)
+            sent = self._send(self.waiting)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             self._loop.remove_writer(self._fd)
             self._on_error()
             return
-        self._waiting = self._waiting[sent:]
-        if not self._waiting:
+        self.waiting = self.waiting[sent:]
+        if not self.waiting:
             self._loop.remove_writer(self._fd)
             self._drained()
 

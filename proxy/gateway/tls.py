@@ -55,29 +55,20 @@ class TlsSession:
         self.ready = True
 
     def receive(self, data: bytes) -> bytes:
-        """Takes bytes from the wire, gives all plain bytes they complete. ``ended`` after the peer's close_notify."""
+        """Takes bytes from the wire, gives all plain bytes they complete. ``ended`` after the peer's close_notify.
+
+        A read gives one whole record, since `CHUNK` is larger than any, and one request per record is the rule: to
+        ask again only when bytes are left saves an exception per read.
+        """
         incoming, read = self._incoming, self._object.read
-        if data:
-            incoming.write(data)
-        elif not incoming.pending and not self._object.pending():
-            return b""
+        incoming.write(data)
         try:
             plain = read(CHUNK)
-            # One request per record is the rule. Asking for more only when there is some saves an exception per read.
-            if incoming.pending or self._object.pending():
-                parts = [plain]
-                while True:
-                    try:
-                        part = read(CHUNK)
-                    except ssl.SSLWantReadError:
-                        return b"".join(parts)
-                    except ssl.SSLZeroReturnError:
-                        self.ended = True
-                        return b"".join(parts)
-                    if not part:
-                        self.ended = True
-                        return b"".join(parts)
-                    parts.append(part)
+            if not plain:
+                self.ended = True
+            elif incoming.pending:
+                return self._rest(plain)
+            return plain
         except ssl.SSLWantReadError:
             return b""
         except ssl.SSLZeroReturnError:
@@ -85,16 +76,29 @@ class TlsSession:
             return b""
         except (ssl.SSLError, ValueError) as error:
             raise TlsFailure(_text(error)) from None
-        if not plain:
-            self.ended = True
-        return plain
 
-    def send(self, plain: bytes) -> None:
-        """Encrypts. The bytes for the wire are fetched with `outgoing`."""
-        write = self._object.write
-        done = write(plain)
+    def _rest(self, first: bytes) -> bytes:
+        """The other records that came with the first. Raises what `receive` handles, except at the end of input."""
+        parts = [first]
+        while self._incoming.pending:
+            try:
+                part = self._object.read(CHUNK)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLZeroReturnError:
+                part = b""
+            if not part:
+                self.ended = True
+                break
+            parts.append(part)
+        return b"".join(parts)
+
+    def seal(self, plain: bytes) -> bytes:
+        """Encrypts; what comes back goes on the wire."""
+        done = self._object.write(plain)
         while done < len(plain):
-            done += write(memoryview(plain)[done:])
+            done += self._object.write(memoryview(plain)[done:])
+        return self._outgoing.read()
 
     def outgoing(self) -> bytes:
         return self._outgoing.read()

@@ -70,10 +70,11 @@ class UpstreamDriver:
         return sum(connection.up for connection in self._connections.values())
 
     def submit(self, link: Link, messages: list[bytes], now: float) -> None:
-        self._links[link.number] = link
-        submit, out = self._upstream.submit, self._out
+        number = link.number
+        if number not in self._links:
+            self._links[number] = link
         for message in messages:
-            submit(link.number, message, now, out)
+            self._upstream.submit(number, message, now, self._out)
         if self._gathering:
             return
         self._gathering = True

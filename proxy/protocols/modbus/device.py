@@ -36,11 +36,15 @@ EXPECTATIONS = 4096
 """Remembered request shapes; polling asks the same few over and over."""
 
 
+_Queued = tuple[float, bytes, Expect | None]
+"""A request that waits: since when, the master's frame, the answer it must get (None: none will come)."""
+
+
 class _Master:
     __slots__ = ("connection", "queue", "under_way")
 
     def __init__(self) -> None:
-        self.queue: deque[tuple[float, bytes]] = deque()
+        self.queue: deque[_Queued] = deque()
         self.connection: _Connection | None = None
         self.under_way = 0
 
@@ -83,25 +87,22 @@ class ModbusDevice:
         self._idle_since: float | None = None
 
     def submit(self, client: int, message: bytes, now: float, out: UpstreamEffects) -> None:
+        """Raises ValueError for what is no request: an inspector that forwards such has a bug."""
+        key = message[HEADER:]
+        expected = self._expectations.get(key) or self._expectation(key)
         master = self._masters.get(client)
         if master is None:
             master = self._masters[client] = _Master()
             self._idle_since = None
-        if not self._waiting:
+        if not master.queue:
             connection = self._connection_for(master)
             if connection is not None:
-                self._send(connection, client, master, message, now, out)
+                self._send(connection, client, master, message, expected, now, out)
                 return
-        if len(master.queue) >= QUEUE:
-            self._answer_exception(client, message, p.SERVER_BUSY, out)
-        elif not self._connections and now < self._dial_after:
-            self._answer_exception(client, message, p.NO_PATH, out)
-        else:
-            if not master.queue:
-                self._waiting.append(client)
-            master.queue.append((now, message))
-            if len(self._connections) < self._service.connections:
-                self._dial(now, out)
+        self._enqueue(client, master, (now, message, expected), out)
+        if len(self._connections) == self._service.connections:
+            return
+        self._dial(now, out)
 
     def opened(self, connection: int, now: float, out: UpstreamEffects) -> None:
         if (it := self._connections.get(connection)) is not None:
@@ -168,6 +169,16 @@ class ModbusDevice:
                 out.hang_up.append(number)
         self._pump(now, out)
 
+    def _enqueue(self, client: int, master: _Master, queued: _Queued, out: UpstreamEffects) -> None:
+        if not self._connections and queued[0] < self._dial_after:
+            self._turn_down(client, queued, p.NO_PATH, out)
+        elif len(master.queue) >= QUEUE:
+            self._turn_down(client, queued, p.SERVER_BUSY, out)
+        else:
+            if not master.queue:
+                self._waiting.append(client)
+            master.queue.append(queued)
+
     def _dial(self, now: float, out: UpstreamEffects) -> None:
         """One more connection, if there is none to wait for and the device takes another."""
         if any(not connection.open for connection in self._connections.values()):
@@ -201,24 +212,32 @@ class ModbusDevice:
             client = waiting.popleft()
             master = self._masters[client]
             connection = self._connection_for(master)
-            if connection is None:
+            if connection is None:  # bound to a busy connection: that must not stop the others
                 passed += 1
                 waiting.append(client)
                 continue
             passed = 0
-            queued_at, message = master.queue.popleft()
-            if now - queued_at > self._service.timeout:
-                self._answer_exception(client, message, p.SERVER_BUSY, out)
+            queued = master.queue.popleft()
+            since, message, expected = queued
+            if now - since > self._service.timeout:
+                self._turn_down(client, queued, p.SERVER_BUSY, out)
             else:
-                self._send(connection, client, master, message, now, out)
-                room -= 1
+                self._send(connection, client, master, message, expected, now, out)
+                room -= expected is not None
             if master.queue:
                 waiting.append(client)
         if waiting and len(self._connections) < self._service.connections:
             self._dial(now, out)
 
     def _send(
-        self, it: _Connection, client: int, master: _Master, message: bytes, now: float, out: UpstreamEffects
+        self,
+        it: _Connection,
+        client: int,
+        master: _Master,
+        message: bytes,
+        expected: Expect | None,
+        now: float,
+        out: UpstreamEffects,
     ) -> None:
         tid = (it.tid + 1) & 0xFFFF
         while tid in it.pending or tid in it.retired:
@@ -229,9 +248,7 @@ class ModbusDevice:
             out.device[it.number] = [frame]
         else:
             sends.append(frame)
-        key = message[HEADER:]
-        expected = self._expectations.get(key) or self._expectation(key)
-        if expected is not None:  # None: broadcast or listen only, nothing will answer
+        if expected is not None:
             it.pending[tid] = (client, message[:8], expected, now + self._service.timeout)
             master.connection = it
             master.under_way += 1
@@ -264,9 +281,9 @@ class ModbusDevice:
         quick = len(frame) == 7 + length and length and expected.check is None and frame.startswith(expected.prefix, 7)
         same_unit = frame[6] == head[6] or self._service.answers_other_unit
         if not same_unit or not (quick or expected.fits(frame[7:]) or is_exception(frame[7:], head[7])):
-            it.pending[tid] = pending
             self._invalid(it, f"answer to function {head[7]} of unit {head[6]} does not fit", now, out)
             return False
+        del it.pending[tid]
         master = self._masters.get(client)
         if master is not None:
             master.under_way -= 1
@@ -310,16 +327,14 @@ class ModbusDevice:
         master = self._masters.get(client)
         if master is not None:
             master.under_way -= 1
-            self._answer_exception(client, head, p.NO_ANSWER, out)
+            out.clients.append((client, exception(head, p.NO_ANSWER)))
 
-    def _answer_exception(self, client: int, message: bytes, code: int, out: UpstreamEffects) -> None:
-        out.clients.append((client, exception(message, code)))
-
-    def _turn_down(self, client: int, message: bytes, code: int, out: UpstreamEffects) -> None:
+    def _turn_down(self, client: int, queued: _Queued, code: int, out: UpstreamEffects) -> None:
         """Answers a request that is not sent. What has no answer (broadcast, listen only) gets none here either: its
         transaction id may already be that of the next question. It leaves a record instead."""
-        if self._expectation(message) is not None:
-            self._answer_exception(client, message, code, out)
+        _, message, expected = queued
+        if expected is not None:
+            out.clients.append((client, exception(message, code)))
             return
         reason = Reason.OVERLOAD if code == p.SERVER_BUSY else Reason.UPSTREAM_UNREACHABLE
         detail = f"function {message[7]} of unit {message[6]}, which has no answer, was dropped"
@@ -336,8 +351,8 @@ class ModbusDevice:
         self._failures = min(self._failures + 1, 16)
         for client in self._waiting:
             master = self._masters[client]
-            for _, message in master.queue:
-                self._turn_down(client, message, p.NO_PATH, out)
+            for queued in master.queue:
+                self._turn_down(client, queued, p.NO_PATH, out)
             master.queue.clear()
         self._waiting.clear()
 
