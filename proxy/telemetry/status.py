@@ -1,0 +1,78 @@
+"""What `/status` and `bulkhead status` show, and what `/readyz` asks. The JSON form is stable (`apiVersion`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+API_VERSION = "bulkhead/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition of being ready. ``detail`` says what is wrong and names no secret."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerStatus:
+    """``bind`` is ``host:port`` as it is really bound; ``to`` the device behind."""
+
+    name: str
+    bind: str
+    protocol: str
+    to: str
+    tls: bool
+    links: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """``connections`` to the device open now; ``state`` is ``connected``, ``idle`` or ``unreachable``."""
+
+    id: str
+    address: str
+    connections: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditStatus:
+    """``records`` and ``head`` (SHA-256 of the last line on disk) are a checkpoint if somebody keeps them elsewhere."""
+
+    healthy: bool
+    folder: str
+    records: int
+    head: str
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole gateway. Times are RFC 3339 UTC. ``modes`` maps protect surfaces to their mode."""
+
+    site: str
+    version: str
+    config: str
+    started: str
+    policy: str
+    policy_loaded: str
+    audit: AuditStatus
+    listeners: tuple[ListenerStatus, ...] = ()
+    devices: tuple[DeviceStatus, ...] = ()
+    modes: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        return {"apiVersion": API_VERSION, "kind": "Status", **asdict(self), "modes": dict(self.modes)}
+
+
+def ready_as_json(checks: tuple[Check, ...]) -> dict[str, object]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Readiness",
+        "ready": all(check.ok for check in checks),
+        "checks": [asdict(check) for check in checks],
+    }

@@ -1,0 +1,1 @@
+"""Counters, metrics, the admin listener, logs."""
