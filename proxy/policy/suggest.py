@@ -1,0 +1,144 @@
+"""The change that would make a refused question legal. A rule is only proposed after it was tried and found enough."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from proxy.core.evidence import Evidence, Outcome, Strength
+from proxy.core.origin import Origin, RuleRef
+from proxy.core.reason import Reason
+from proxy.core.surface import Rule, Surface
+from proxy.policy import reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from proxy.core.action import Action, Target
+    from proxy.core.principal import Principal
+    from proxy.core.verdict import Verdict
+    from proxy.policy.compile import Policy
+
+    Parse = Callable[[object], tuple[Target, ...]]
+    """A protocol's section of a rule, as a value of YAML. Raises ValueError where it is not valid."""
+
+PROOF = Evidence("x509", Outcome.MATCH, Strength.PROOF, note="assumed")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_ .*-]*")
+_WORDS = frozenset(("true", "false", "yes", "no", "on", "off", "null", "y", "n"))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``say`` is a sentence. ``snippet`` is YAML for ``file``, tried; both None where no rule would help."""
+
+    say: str
+    file: str | None = None
+    snippet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """``text`` is the line that was asked, without its protocol; ``actions`` what it means."""
+
+    principal: Principal
+    device: str
+    protocol: str
+    text: str
+    actions: tuple[Action, ...]
+
+
+def suggest(policy: Policy, asked: Question, verdict: Verdict, parse: Parse) -> Change | None:
+    """What would have to change for this verdict to be an allow, or None where that is not for policy to say."""
+    where = f"{verdict.rule.name} ({verdict.rule.origin})"
+    if verdict.reason is Reason.NEVER_RULE:
+        return Change(f"nothing can allow what a never rule forbids; narrow or delete never {where} if it is wrong")
+    if verdict.reason is Reason.VALUE_OUTSIDE:
+        return Change(f"ask for a value inside the window ({verdict.detail}), or widen rule {where}")
+    if verdict.reason is Reason.EVIDENCE_TOO_WEAK:
+        return Change(f"show the evidence that rule {where} wants: {verdict.detail}")
+    if verdict.reason not in (Reason.DEFAULT_DENY, Reason.NO_CONNECT_RULE, Reason.UNKNOWN_DEVICE):
+        return None
+    return _rule_for(policy, asked, parse)
+
+
+def _rule_for(policy: Policy, asked: Question, parse: Parse) -> Change | None:
+    speaker = asked.principal.id or next(iter(sorted(asked.principal.attributes)), None)
+    if speaker is None:
+        return Change("add the speaker to fingerprints/devices first: no rule can name it")
+    home = next((s for s in policy.surfaces if asked.device in s.members), None)
+    zone = home or Surface(asked.device, Origin(f"policies/surfaces/{asked.device}.yaml", 1), (asked.device,), ())
+    name = _name(zone, speaker, asked)
+    for section in _sections(asked):
+        try:
+            targets = parse(section)
+        except ValueError:
+            continue
+        ref = RuleRef(zone.name, name, zone.origin)
+        rule = Rule(ref, (speaker,), (asked.device,), targets)
+        tried = _tried(policy, replace(zone, rules=(*zone.rules, rule)), asked)
+        if tried is not None:
+            return Change(f"{_add(home)}{tried}", zone.origin.file, _snippet(zone, home, rule, asked.protocol, section))
+    return Change("no rule of a simple form allows it (all were tried); write one by hand")
+
+
+def _tried(policy: Policy, zone: Surface, asked: Question) -> str | None:
+    """What else is needed besides the rule of ``zone`` (often nothing), or None if the rule does not help."""
+    surfaces = [*(s for s in policy.surfaces if s.name != zone.name), zone]
+    proved = replace(asked.principal, evidence=(*asked.principal.evidence, PROOF))
+    for principal, besides in ((asked.principal, ""), (proved, "; and let the speaker show a certificate")):
+        allowed = (reference.allows(surfaces, policy.roles, principal, asked.device, a) for a in asked.actions)
+        if all(allowed):
+            return besides
+    return None
+
+
+def _sections(asked: Question) -> Iterator[dict[str, object]]:
+    """Ways to write what was asked as a rule, narrowest first. The grammar is the protocol's: these are guesses, and
+    what does not parse or does not help is dropped."""
+    verb, _, rest = asked.text.strip().partition(" ")
+    resource, _, value = (part.strip() for part in rest.partition("="))
+    words = resource.split()
+    verbs = dict.fromkeys((verb, *(action.verb for action in asked.actions)))
+    for count in range(len(words), 0, -1):
+        name = " ".join(words[:count])
+        item: object = int(name) if name.isdigit() else name
+        for key in verbs:
+            if value.isdigit():
+                yield {key: {name: {"min": int(value), "max": int(value)}}}
+            yield {key: [item]}
+            yield {key: item}
+
+
+def _name(zone: Surface, speaker: str, asked: Question) -> str:
+    taken = {one.ref.name for one in zone.rules} | {one.ref.name for one in zone.nevers}
+    base = re.sub(r"[^a-z0-9]+", "-", f"{speaker}-{asked.actions[0].verb}".lower()).strip("-")
+    return next(name for n in range(1, len(taken) + 2) if (name := base if n == 1 else f"{base}-{n}") not in taken)
+
+
+def _add(home: Surface | None) -> str:
+    return f"add this under rules: in {home.origin.file}" if home else "no surface has this device as a member; add one"
+
+
+def _snippet(zone: Surface, home: Surface | None, rule: Rule, protocol: str, section: dict[str, object]) -> str:
+    lines = [
+        f"  {rule.ref.name}:",
+        f"    from: {flow(rule.speakers[0])}",
+        f"    to: {flow(rule.devices[0])}",
+        f"    {protocol}: {flow(section)}",
+    ]
+    if home is None:
+        lines = [f"surface: {flow(zone.name)}", f"members: [{flow(zone.name)}]", "rules:", *lines]
+    return "\n".join(lines)
+
+
+def flow(value: object) -> str:
+    """YAML on one line. Text that YAML could take for something else is quoted."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{flow(key)}: {flow(one)}' for key, one in value.items())} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(flow, value))}]"
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return value
+    return json.dumps(value)
