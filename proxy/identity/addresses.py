@@ -21,6 +21,12 @@ def canonical_ip(text: str) -> str | None:
     return str(address)
 
 
+def same_ip(one: str, other: str) -> bool:
+    """Both are addresses, and the same one."""
+    canonical = canonical_ip(one)
+    return canonical is not None and (one == other or canonical == canonical_ip(other))
+
+
 def canonical_mac(text: str | None) -> str | None:
     """Lower-case colon form. None for no MAC, and for the zero MAC that loopback shows."""
     if text is None:

@@ -66,9 +66,12 @@ def check_private(path: Path) -> None:
 def read_private(path: Path) -> bytes:
     """A key file's content. Raises as `check_private`; what is checked is the very file that is read."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        _check(file.fileno(), path)
-        return file.read(MAX_FILE_BYTES)
+    try:
+        _check(descriptor, path)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_FILE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def make_folder(path: Path) -> None:

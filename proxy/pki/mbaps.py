@@ -47,7 +47,7 @@ def decode_role(value: bytes) -> str | None:
             return None  # the short form would have done: not DER (X.690 10.1)
     elif size >= _SHORT_FORM_END:
         return None
-    if size == 0 or len(value) != start + size:
+    if len(value) != start + size:
         return None
     try:
         role = value[start:].decode("utf-8")

@@ -122,19 +122,23 @@ def _read(path: Path) -> tuple[str | None, Signature]:
     """The text and the signature of the very file it came from; (None, None) if there is none."""
     try:
         # Without O_NONBLOCK a FIFO of that name would stop the gateway for ever.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise RevocationError(f"{path.name} is not a regular file")
-            data = file.read(MAX_BYTES + 1)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None, None
     except OSError as fault:
         raise RevocationError(f"{path.name} cannot be read: {fault.strerror}") from fault
     try:
-        return data.decode("utf-8"), _of(status)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise RevocationError(f"{path.name} is not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1).decode("utf-8"), _of(status)
+    except OSError as fault:
+        raise RevocationError(f"{path.name} cannot be read: {fault.strerror}") from fault
     except UnicodeDecodeError as fault:
         raise RevocationError(f"{path.name} is not UTF-8") from fault
+    finally:
+        os.close(descriptor)
 
 
 def _signature(path: Path) -> Signature:

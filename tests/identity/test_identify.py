@@ -11,6 +11,7 @@ from proxy.core.facts import CertificateFacts, ConnFacts
 from proxy.core.principal import Principal
 from proxy.core.reason import Reason
 from proxy.identity.identify import Identifier, refusal
+from proxy.identity.sources.x509 import X509
 from tests.identity.inventory import (
     MAC_1,
     MAC_2,
@@ -75,7 +76,9 @@ def test_r23_a_certificate_without_a_role_carries_the_null_role_by_name() -> Non
     ],
 )
 def test_t12_an_id_is_compared_whole_and_never_decoded(uri: str) -> None:
-    assert KNOWN.identify(conn(cert=certificate(uri, cn="scada"))).id is None
+    facts = conn(cert=certificate(uri, cn="scada"))
+    assert KNOWN.identify(facts).id is None
+    assert X509(SITE).collect(facts, SCADA).outcome is Outcome.MISMATCH
 
 
 def test_a_pinned_uri_replaces_the_usual_one() -> None:
@@ -229,6 +232,11 @@ def test_a_hint_counts_against_where_the_operator_requires_it() -> None:
     assert judged(conn(syn="usual", cert=of_device("d")), known) == ("d", None)
     assert judged(conn(syn="other", cert=of_device("d")), known) == ("d", Reason.DIFFERS_FROM_PIN)
     assert judged(conn(cert=of_device("d")), known) == ("d", Reason.EVIDENCE_TOO_WEAK)
+
+
+def test_a_hint_that_is_required_is_still_no_identification() -> None:
+    known = identifier(device("d", bound(require=["syn"]), "10.3.0.60"), baselines={"d": frozenset({"usual"})})
+    assert judged(conn("10.3.0.60", syn="usual"), known) == ("d", Reason.EVIDENCE_TOO_WEAK)
 
 
 class Crashing:

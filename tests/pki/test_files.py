@@ -144,8 +144,9 @@ def test_what_is_no_regular_file_is_no_key(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo", 0o600)
     (tmp_path / "folder").mkdir(mode=0o700)
     for name in ("fifo", "folder"):
-        with pytest.raises(KeyFileError, match="not a regular file"):
-            check_private(tmp_path / name)
+        for use in (check_private, read_private):
+            with pytest.raises(KeyFileError, match="not a regular file"):
+                use(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         check_private(tmp_path / "nothing")
 

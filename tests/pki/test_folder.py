@@ -104,7 +104,7 @@ def test_records_of_ended_certificates_go_after_a_day(folder: CertificateFolder)
     (folder.path / "issued" / "broken.crt").write_bytes(b"")
     for days, records in ((1.9, 2), (2.1, 2)):
         folder.issue(Leaf("scada"), NOW + timedelta(days=days), replace=True)
-        assert len(list(folder.path.glob("issued/[!b]*.crt"))) == records
+        assert len(os.listdir(folder.path / "issued")) - 1 == records  # one is the broken file
     assert (folder.path / "issued" / "broken.crt").exists()
 
 

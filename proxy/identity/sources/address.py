@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.core.evidence import Evidence, Outcome, Strength
-from proxy.identity.addresses import canonical_ip
+from proxy.identity.addresses import canonical_ip, same_ip
 from proxy.identity.sources.base import absent, capped
 
 if TYPE_CHECKING:
@@ -27,10 +27,9 @@ class Address:
         expected = device.bindings.ip or device.address or ""
         if not device.bindings.address_only:
             return absent(self, "the address alone does not identify this device", facts.peer_ip, expected)
-        bound, seen = canonical_ip(expected), canonical_ip(facts.peer_ip)
-        if bound is None or seen is None:
+        if canonical_ip(expected) is None or canonical_ip(facts.peer_ip) is None:
             return absent(self, "no address to compare", facts.peer_ip, expected)
-        if bound == seen:
+        if same_ip(expected, facts.peer_ip):
             return Evidence(self.kind, Outcome.MATCH, self.strength, capped(facts.peer_ip), expected)
         if self.kind in device.bindings.require:
             return Evidence(self.kind, Outcome.MISMATCH, self.strength, capped(facts.peer_ip), expected)

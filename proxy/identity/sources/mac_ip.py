@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.core.evidence import Evidence, Outcome, Strength
-from proxy.identity.addresses import canonical_ip, canonical_mac
+from proxy.identity.addresses import canonical_mac, same_ip
 from proxy.identity.sources.base import absent, capped
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class MacIp:
         observed = capped(f"{seen_mac or 'no MAC'} {facts.peer_ip}")
         expected = f"{mac or 'no MAC'} {ip or 'any address'}"
         # One half that differs is enough: a stolen key used from another host shows its address (T08).
-        if (ip is not None and canonical_ip(ip) != canonical_ip(facts.peer_ip)) or (
+        if (ip is not None and not same_ip(ip, facts.peer_ip)) or (
             mac is not None and seen_mac is not None and mac != seen_mac
         ):
             return Evidence(self.kind, Outcome.MISMATCH, self.strength, observed, expected)
