@@ -6,6 +6,6 @@ Reading order: `scalars` and `yaml` (text to values), `texts` and `shapes` (what
 
 from proxy.site.load import Loaded, load_site
 from proxy.site.model import Bind, Limits, Listener, Site, TlsSetting
-from proxy.site.problem import Finding, Problem
+from proxy.site.problem import Finding, Problem, in_order
 
-__all__ = ["Bind", "Finding", "Limits", "Listener", "Loaded", "Problem", "Site", "TlsSetting", "load_site"]
+__all__ = ["Bind", "Finding", "Limits", "Listener", "Loaded", "Problem", "Site", "TlsSetting", "in_order", "load_site"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from proxy.core.origin import Origin
 from proxy.site.files import Unusable, read_text
+from proxy.site.names import is_id
 from proxy.site.problem import Finding, Problem
-from proxy.site.translate import tell
+from proxy.site.translate import Told, tell
 from proxy.site.yaml import Document, parse
 
 if TYPE_CHECKING:
@@ -45,11 +47,11 @@ class Voice:
         origin, shown = self._locate(path, key)
         self.collector.add(Problem(Finding.DOUBTFUL, origin, shown, wrong, mend, warning=True))
 
-    def unknown(self, path: Path, what: str, name: str, known: Iterable[str]) -> None:
+    def unknown(self, path: Path, what: str, name: str, known: Iterable[str], mend: str = "") -> None:
         """A reference to a name that nothing has."""
         nearest = self.collector.nearest(name, known)
-        mend = f"write the name of {what} of this site"
-        self.error(Finding.UNKNOWN_NAME, path, f"there is no {name}", mend, nearest=nearest)
+        mend = mend or f"write the name of a {what} of this site"
+        self.error(Finding.UNKNOWN_NAME, path, f"there is no {what} {name}", mend, nearest=nearest)
 
     def below(self, base: Path) -> Report:
         """What a protocol's parser is given to complain with; its paths start at `base`."""
@@ -71,18 +73,18 @@ class Voice:
 
 
 class Draft(Generic[ShapeT]):
-    """A file whose text is sound. ``shape`` is None if its values are not."""
+    """A file that was read. ``shape`` is None if there is a fault in it."""
 
-    def __init__(self, voice: Voice, document: Document, shape: ShapeT | None) -> None:
+    def __init__(self, voice: Voice, shape: ShapeT | None) -> None:
         self.voice = voice
-        self.value: dict[str, Any] = document.value
-        self.closed = document.closed
+        self.value: dict[str, Any] = {} if voice.document is None else voice.document.value
         self.shape = shape
 
-    def claims(self, key: str) -> str | None:
-        """The name that the file gives itself under `key`, sound or not."""
+    def claims(self, key: str) -> str:
+        """The name that the file gives itself under `key`. Where that is not to be had, the file's own name: what
+        refers to it is not wrong because of that."""
         name = self.value.get(key)
-        return name if isinstance(name, str) else None
+        return name if isinstance(name, str) and is_id(name) else PurePath(self.voice.file).stem
 
 
 def read_document(path: FilePath, voice: Voice) -> Document | None:
@@ -104,10 +106,39 @@ def read_document(path: FilePath, voice: Voice) -> Document | None:
 def shaped(document: Document, voice: Voice, shape: type[ShapeT]) -> Draft[ShapeT]:
     """Judge the values by `shape`, with every problem reported."""
     try:
-        return Draft(voice, document, shape.model_validate(document.value))
+        return Draft(voice, shape.model_validate(document.value))
     except ValidationError as faults:
-        for error in faults.errors(include_url=False):
-            told = tell(shape, error)
-            nearest = voice.collector.nearest(told.name, told.known) if told.name is not None else None
+        _tell(voice, [tell(shape, error) for error in faults.errors(include_url=False)])
+        return Draft(voice, None)
+
+
+def _tell(voice: Voice, faults: list[Told]) -> None:
+    meant: set[Path] = set()
+    # Unknown keys first: where `form` is written for `from`, a missing `from` is not a second fault.
+    for told in sorted(faults, key=lambda told: told.finding is not Finding.UNKNOWN_KEY):
+        nearest = voice.collector.nearest(told.name, told.known) if told.name is not None else None
+        if told.finding is Finding.UNKNOWN_KEY and nearest is not None:
+            meant.add((*told.path[:-1], nearest))
+        if told.finding is not Finding.MISSING or told.path not in meant:
             voice.error(told.finding, told.path, told.wrong, told.mend, key=told.at_key, nearest=nearest)
-        return Draft(voice, document, None)
+
+
+def first_of(declared: dict[str, Voice], name: str, what: str, voice: Voice) -> bool:
+    """Whether no other file declares the name; reports it otherwise."""
+    other = declared.setdefault(name, voice)
+    if other is not voice:
+        wrong = f"the {what} {name} is declared in {other.origin((what,))} too"
+        voice.error(Finding.DUPLICATE, (what,), wrong, "give one of them another name")
+    return other is voice
+
+
+class Heard:
+    """What a protocol's parser complains to: passes reports on, and remembers that there was one."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.anything = False
+
+    def __call__(self, path: Path, wrong: str, mend: str = "") -> None:
+        self.anything = True
+        self._report(path, wrong, mend)

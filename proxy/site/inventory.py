@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxy.core.inventory import Bindings, Device, Service
 from proxy.site import names
+from proxy.site.draft import Heard, first_of
 from proxy.site.problem import Finding
 from proxy.site.shapes import RAW, IdentityShape, ServiceShape
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from proxy.protocols.base import ProtocolSpec
     from proxy.site.draft import Draft, Voice
@@ -43,21 +44,17 @@ class Inventory:
         return found
 
     def offers(self, device: str, protocol: str) -> bool:
-        """Whether the file of the device lists the service, with or without faults."""
+        """Whether the file of the device lists the service; of a file with faults, that is not known and so True."""
+        if device not in self.devices:
+            return True
         document = self.declared[device].document
         services = None if document is None else document.value.get("services")
         return isinstance(services, dict) and protocol in services
 
     def _add(self, draft: Draft[DeviceShape]) -> None:
         name, voice = draft.claims("device"), draft.voice
-        if name is None:
+        if not first_of(self.declared, name, "device", voice):
             return
-        if name in self.declared:
-            other = self.declared[name].origin(("device",))
-            wrong = f"the device {name} is declared in {other} too"
-            voice.error(Finding.DUPLICATE, ("device",), wrong, "give one of them another name")
-            return
-        self.declared[name] = voice
         if draft.value.get("safety") is True:
             self.safety.add(name)
         if draft.shape is not None:
@@ -83,8 +80,11 @@ class Inventory:
         own: dict[str, Any] = shape.model_extra or {}
         options: object = None
         if name in self._protocols:
-            options = self._protocols[name].parse_service(own, voice.below(path))
+            heard = Heard(voice.below(path))
+            options = self._protocols[name].parse_service(own, heard)
             if options is None:
+                if not heard.anything:
+                    voice.error(Finding.BAD_VALUE, path, "is not understood", "see docs/schema", key=True)
                 return None
         else:
             for key in own:
@@ -102,35 +102,54 @@ class Inventory:
 
     def _check_claims(self, site: str) -> None:
         """No two devices may be told by the same evidence: then nobody knows which of them speaks."""
-        taken: dict[Hashable, str] = {}
-        for name, device in self.devices.items():
-            for what, key, path in _claims(device, site):
-                other = taken.setdefault((what, key), name)
-                if other != name:
-                    wrong = f"{what} {key} already means {other} ({self.declared[other].file})"
-                    voice = self.declared[name]
-                    if what == "the service at":
-                        voice.warn(path, wrong, "declare one device with both sets of units, or another port", key=True)
-                    else:
-                        voice.error(Finding.DUPLICATE, path, wrong, "bind each device to evidence of its own", key=True)
+        claims = [(claim, name) for name, device in self.devices.items() for claim in _claims(device, site)]
+        # Two devices may share an address if their MACs tell them apart, but not if the address alone is to tell.
+        taken = {
+            (_ADDRESS, device.bindings.ip or device.address or ""): name
+            for name, device in self.devices.items()
+            if device.bindings.mac is not None
+        }
+        for claim, name in sorted(claims, key=lambda both: both[0].rank):
+            other = taken.setdefault((claim.what, claim.key), name)
+            if other == name:
+                continue
+            wrong = f"{claim.what} {claim.key} already means {other} ({self.declared[other].file})"
+            voice = self.declared[name]
+            if claim.what == _SERVICE:
+                voice.warn(claim.path, wrong, "declare one device with both sets of units, or another port", key=True)
+            else:
+                mend = "bind each device to evidence of its own"
+                voice.error(Finding.DUPLICATE, claim.path, wrong, mend, key=True)
 
 
-def _claims(device: Device, site: str) -> Iterable[tuple[str, str, tuple[str | int, ...]]]:
+class _Claim(NamedTuple):
+    """Something that means one device. Of two devices with the same, the one of higher rank is told to change."""
+
+    rank: int
+    what: str
+    key: str
+    path: tuple[str | int, ...]
+
+
+_SERVICE = "the service at"
+_ADDRESS = "the address"
+
+
+def _claims(device: Device, site: str) -> Iterable[_Claim]:
     bindings = device.bindings
-    uri = bindings.x509_uri
-    if uri is None and bindings.x509_cn is None:
-        uri = f"spiffe://{site}/device/{device.id}"
-    if uri is not None:
-        yield "the certificate URI", uri, ("identity", "x509", "uri")
+    if bindings.x509_uri is not None:
+        yield _Claim(1, "the certificate URI", bindings.x509_uri, ("identity", "x509", "uri"))
     elif bindings.x509_cn is not None:
-        yield "the certificate name", bindings.x509_cn, ("identity", "x509", "cn")
+        yield _Claim(1, "the certificate name", bindings.x509_cn, ("identity", "x509", "cn"))
+    else:
+        yield _Claim(0, "the certificate URI", f"spiffe://{site}/device/{device.id}", ("device",))
     address = bindings.ip or device.address
     if bindings.mac is not None:
-        yield "the MAC", f"{bindings.mac} at {address}", ("identity", "mac_ip")
+        yield _Claim(0, "the MAC", f"{bindings.mac} at {address}", ("identity", "mac_ip"))
     if bindings.address_only and address is not None:
-        yield "the address", address, ("identity", "unsafe_address_only")
+        yield _Claim(1, _ADDRESS, address, ("identity", "unsafe_address_only"))
     for service in device.services.values():
-        yield "the service at", f"{device.address} port {service.port}", ("services", service.protocol)
+        yield _Claim(0, _SERVICE, f"{device.address} port {service.port}", ("services", service.protocol))
 
 
 def _bindings(shape: IdentityShape, address: str | None, voice: Voice) -> Bindings:

@@ -35,6 +35,7 @@ ShapeT = TypeVar("ShapeT", bound=BaseModel)
 DEVICES = "fingerprints/devices"
 SURFACES = "policies/surfaces"
 ROLES = "policies/roles"
+KEY_OF = {DEVICES: "device", SURFACES: "surface", ROLES: "role"}
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -79,16 +80,17 @@ class _Loader:
         surfaces = SurfaceBuilder(devices, roles, self._protocols)
         for surface in self._read(SURFACES, self._shapes.surface):
             surfaces.add(surface)
-        roles.check_use()
-        network.check_names(DEVICES, devices.declared, "device")
-        network.check_names(ROLES, roles.declared, "role")
-        network.check_names(SURFACES, surfaces.declared, "surface")
+        if not self.collector.failed:  # what a faulty file says is not known, so neither is what nobody says
+            roles.check_use()
+        for folder, declared in ((DEVICES, devices), (ROLES, roles), (SURFACES, surfaces)):
+            network.check_names(folder, declared.declared, KEY_OF[folder])
         self._check_ends()
         return None if shape is None else self._site(shape, voice, devices, roles, surfaces)
 
     def _site(self, shape: SiteShape, voice: Voice, devices: Inventory, roles: Roles, surfaces: SurfaceBuilder) -> Site:
         listeners = network.listeners(shape, devices, self._protocols, voice)
-        network.check_reach(listeners, surfaces.surfaces.values(), voice, surfaces.declared)
+        if not self.collector.failed:
+            network.check_reach(listeners, surfaces.surfaces.values(), voice)
         return Site(
             name=shape.site,
             folder=self._folder,
@@ -121,14 +123,13 @@ class _Loader:
         for name in names or ():
             voice = Voice(f"{folder}/{name}", self.collector)
             document = read_document(self._folder / folder / name, voice)
-            if document is not None:
-                draft = shaped(document, voice, shape)
-                self._note(draft, folder)
-                yield draft
+            draft: Draft[ShapeT] = Draft(voice, None) if document is None else shaped(document, voice, shape)
+            self._note(draft, folder)
+            yield draft
 
     def _note(self, draft: Draft[ShapeT], kind: str) -> None:
-        self._digest.add(kind, draft.voice.file if kind == "site" else _own_name(draft), draft.value)
-        if not draft.closed:
+        self._digest.add(kind, "" if kind == "site" else draft.claims(KEY_OF[kind]), draft.value)
+        if draft.voice.document is not None and not draft.voice.document.closed:
             self._open_ended.append(draft.voice.file)
 
     def _list(self, folder: str, folders: tuple[str, ...] = ()) -> list[str] | None:
@@ -163,9 +164,3 @@ class _Loader:
 
     def _error(self, finding: Finding, where: str, wrong: str, mend: str) -> None:
         self.collector.add(Problem(finding, Origin(where, 1), (), wrong, mend))
-
-
-def _own_name(draft: Draft[ShapeT]) -> str:
-    """What the file calls itself: the first key of each kind."""
-    names = (draft.claims(key) for key in ("device", "surface", "role"))
-    return next((name for name in names if name is not None), draft.voice.file)

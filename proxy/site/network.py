@@ -12,7 +12,7 @@ from proxy.site.problem import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from proxy.core.surface import Rule, Surface
+    from proxy.core.surface import Surface
     from proxy.protocols.base import ProtocolSpec
     from proxy.site.draft import Voice
     from proxy.site.inventory import Inventory
@@ -39,10 +39,11 @@ def _listener(
     path: Path = ("listeners", name)
     spec = protocols.get(shape.protocol)
     if spec is None:
-        voice.unknown((*path, "protocol"), "a protocol", shape.protocol, protocols)
+        mend = f"one of {', '.join(protocols)}"
+        voice.unknown((*path, "protocol"), "protocol", shape.protocol, protocols, mend)
     if shape.to not in inventory.declared:
-        voice.unknown((*path, "to"), "a device", shape.to, inventory.declared)
-    else:
+        voice.unknown((*path, "to"), "device", shape.to, inventory.declared)
+    elif spec is not None:
         _check_target(shape, path, inventory, voice)
     if spec is not None and shape.deny_style is not None:
         _check_deny_style(shape, spec, (*path, "deny_style"), voice)
@@ -82,7 +83,7 @@ def _check_binds(shape: SiteShape, voice: Voice) -> None:
     taken: dict[tuple[str, int], str] = {}
     wild: dict[tuple[int, int], str] = {}
     wanted: list[tuple[Path, str, str]] = [(("listeners", n, "bind"), n, x.bind) for n, x in shape.listeners.items()]
-    for path, name, text in [*wanted, (("admin", "bind"), "admin", shape.admin.bind)]:
+    for path, name, text in [(("admin", "bind"), "admin", shape.admin.bind), *wanted]:
         host, port = names.bind(text)
         ip = ipaddress.ip_address(host)
         family = (ip.version, port)
@@ -107,30 +108,13 @@ def limits(shape: SiteShape, voice: Voice) -> Limits:
     return found
 
 
-def check_reach(
-    listeners: Iterable[Listener], surfaces: Iterable[Surface], voice: Voice, voices: Mapping[str, Voice]
-) -> None:
-    """What a listener and the rules of its device make of each other."""
-    surfaces = tuple(surfaces)
+def check_reach(listeners: Iterable[Listener], surfaces: Iterable[Surface], voice: Voice) -> None:
+    """A listener to a device in no surface opens a door to a wall."""
     members = {member for surface in surfaces for member in surface.members}
-    plain: dict[str, bool] = {}
     for listener in listeners:
-        plain[listener.to] = plain.get(listener.to, True) and listener.tls is None
         if listener.to not in members:
             wrong = f"{listener.to} is in no surface, so everything to it is refused"
             voice.warn(("listeners", listener.name, "to"), wrong, "add it to the members of a surface")
-    only_plain = frozenset(device for device, is_plain in plain.items() if is_plain)
-    for surface in surfaces if only_plain else ():
-        for rule in surface.rules:
-            if _asks_for_key(rule, surface) and only_plain.issuperset(rule.devices):
-                wrong = "asks for a certificate, but only listeners without TLS lead to its devices: it never allows"
-                voices[surface.name].warn(("rules", rule.ref.name), wrong, "give the listener 'tls:'", key=True)
-
-
-def _asks_for_key(rule: Rule, surface: Surface) -> bool:
-    if "x509" in rule.needs or all(map(names.is_in_certificate, rule.speakers)):
-        return True
-    return not surface.writes_without_proof and all(target.verb.startswith("write") for target in rule.targets)
 
 
 def check_names(folder: str, declared: Mapping[str, Voice], what: str) -> None:

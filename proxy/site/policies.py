@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from proxy.core.origin import RuleRef
 from proxy.core.surface import Never, Role, Rule, RuleTest, Surface
 from proxy.site import names, quantities
+from proxy.site.draft import Heard, first_of
 from proxy.site.problem import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from proxy.core.action import Action, Target
-    from proxy.protocols.base import ProtocolSpec, Report
+    from proxy.protocols.base import ProtocolSpec
     from proxy.site.draft import Draft, Voice
     from proxy.site.inventory import Inventory
     from proxy.site.shapes import NeverShape, RoleShape, RuleShape, SurfaceShape, TestShape
 
 Path = tuple[str | int, ...]
+
+DEFAULT = "default"
+"""How verdicts call the refusal of what no rule allows; a test may expect it with `because`."""
 
 
 class Roles:
@@ -30,7 +34,7 @@ class Roles:
         self.used: set[str] = set()
         for draft in drafts:
             name, voice = draft.claims("role"), draft.voice
-            if name is None or not first_of(self.declared, name, "role", voice) or draft.shape is None:
+            if not first_of(self.declared, name, "role", voice) or draft.shape is None:
                 continue
             members = look_up(draft.shape.members, ("members",), voice, inventory)
             if not members:
@@ -57,17 +61,15 @@ class SurfaceBuilder:
 
     def add(self, draft: Draft[SurfaceShape]) -> None:
         name, voice, shape = draft.claims("surface"), draft.voice, draft.shape
-        if name is None or not first_of(self.declared, name, "surface", voice) or shape is None:
+        if not first_of(self.declared, name, "surface", voice) or shape is None:
             return
         self._check_safety(shape, voice)
         members = look_up(shape.members, ("members",), voice, self._inventory)
         zone = _Zone(name, frozenset(members), voice)
         rules = [self._rule(zone, key, rule) for key, rule in shape.rules.items()]
         nevers = [self._never(zone, key, never) for key, never in shape.never.items()]
-        for key in shape.rules.keys() & shape.never.keys():
-            wrong = f"a rule and a never are both called {key}"
-            voice.error(Finding.DUPLICATE, ("never", key), wrong, "refusals name them: give one another name", key=True)
-        known = [*shape.rules, *shape.never]
+        _check_names(shape, voice)
+        known = [*shape.rules, *shape.never, DEFAULT]
         tests = [self._test(zone, at, test, known) for at, test in enumerate(shape.tests)]
         self.surfaces[name] = Surface(
             name=name,
@@ -110,17 +112,20 @@ class SurfaceBuilder:
         """`to` means devices of the whole site, members or not: a prohibition does not end at the edge of a zone."""
         path: Path = ("never", key)
         voice = zone.voice
+        self._check_guards(shape, path, voice)
         speakers = None if shape.from_ is None else self._speakers(shape.from_, (*path, "from"), voice)
         devices = look_up(shape.to, (*path, "to"), voice, self._inventory)
         targets = self._targets(shape, path, voice, never=True)
-        for what, found in (("from", speakers), ("to", devices)):
-            if found == ():
-                # A rule for nobody is a nuisance, a prohibition for nobody is a hole.
-                wrong = "matches nothing, so this forbids nothing"
-                voice.error(Finding.UNKNOWN_NAME, (*path, what), wrong, "mend the name, or delete the never", key=True)
         if speakers == () or not devices or not targets:
             return None
         return Never(RuleRef(zone.name, key, voice.origin(path, key=True)), speakers, devices, targets)
+
+    def _check_guards(self, shape: NeverShape, path: Path, voice: Voice) -> None:
+        """A rule for nobody is a nuisance and gets a warning; a prohibition for nobody is a hole."""
+        for key, texts in (("from", shape.from_), ("to", shape.to)):
+            if texts and all("*" in text and not self._inventory.expand(text) for text in texts):
+                wrong = f"no device fits {', '.join(texts)}, so this forbids nothing"
+                voice.error(Finding.UNKNOWN_NAME, (*path, key), wrong, "mend the pattern, or delete the never")
 
     def _targets(self, shape: Any, path: Path, voice: Voice, *, never: bool) -> tuple[Target, ...]:
         sections = [name for name in self._protocols if name in shape.model_fields_set]
@@ -128,7 +133,7 @@ class SurfaceBuilder:
         for name in sections:
             spec = self._protocols[name]
             parse = spec.parse_never if never else spec.parse_rule
-            heard = _Heard(voice.below((*path, name)))
+            heard = Heard(voice.below((*path, name)))
             found = parse(getattr(shape, name), heard)
             if not found and not heard.anything:
                 voice.error(
@@ -148,7 +153,7 @@ class SurfaceBuilder:
                 role = text.removeprefix(names.ROLE)
                 self._roles.used.add(role)
                 if role not in self._roles.declared:
-                    voice.unknown((*path, at), "a role", role, self._roles.declared)
+                    voice.unknown((*path, at), "role", role, self._roles.declared)
                 found[text] = None
             elif names.is_in_certificate(text):
                 found[text] = None
@@ -173,7 +178,7 @@ class SurfaceBuilder:
                 mend = "add it to members, or write the rule in its own surface"
                 zone.voice.error(Finding.CONTRADICTION, (*path, at), wrong, mend)
             else:
-                zone.voice.unknown((*path, at), "a member", text, zone.members)
+                zone.voice.unknown((*path, at), "device", text, zone.members, f"write a member of {zone.name}")
         return tuple(found)
 
     def _test(self, zone: _Zone, at: int, shape: TestShape, rules: Sequence[str]) -> RuleTest | None:
@@ -183,10 +188,12 @@ class SurfaceBuilder:
             look_up_one(shape.who, (*path, "who"), voice, self._inventory)
         look_up_one(shape.to, (*path, "to"), voice, self._inventory)
         if shape.because is not None and shape.because not in rules:
-            voice.unknown((*path, "because"), "a rule or never", shape.because, rules)
+            voice.unknown(
+                (*path, "because"), "rule", shape.because, rules, f"write a rule or never of {zone.name}, or {DEFAULT}"
+            )
         sections = [name for name in self._protocols if name in shape.model_fields_set]
         if len(sections) != 1:
-            wrong = f"asks {len(sections)} questions"
+            wrong = "asks two questions at once" if sections else "asks nothing"
             mend = f"ask one: {' or '.join(f'{name}: ...' for name in self._protocols)}"
             voice.error(Finding.BAD_VALUE, path, wrong, mend)
             return None
@@ -209,31 +216,21 @@ class SurfaceBuilder:
             return ()
 
 
+def _check_names(shape: SurfaceShape, voice: Voice) -> None:
+    """Refusals, tests and logs tell rules apart by their names."""
+    for key in shape.rules.keys() & shape.never.keys():
+        wrong = f"a rule and a never are both called {key}"
+        voice.error(Finding.DUPLICATE, ("never", key), wrong, "give one of them another name", key=True)
+    for section, keys in (("rules", shape.rules), ("never", shape.never)):
+        if DEFAULT in keys:
+            wrong = f"{DEFAULT} is what a refusal that no rule decides is called"
+            voice.error(Finding.DUPLICATE, (section, DEFAULT), wrong, "give it another name", key=True)
+
+
 class _Zone(NamedTuple):
     name: str
     members: frozenset[str]
     voice: Voice
-
-
-class _Heard:
-    """Passes reports on, and remembers that there was one."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self.anything = False
-
-    def __call__(self, path: Path, wrong: str, mend: str = "") -> None:
-        self.anything = True
-        self._report(path, wrong, mend)
-
-
-def first_of(declared: dict[str, Voice], name: str, what: str, voice: Voice) -> bool:
-    """Whether no other file declares the name; reports it otherwise."""
-    other = declared.setdefault(name, voice)
-    if other is not voice:
-        wrong = f"the {what} {name} is declared in {other.origin((what,))} too"
-        voice.error(Finding.DUPLICATE, (what,), wrong, "give one of them another name")
-    return other is voice
 
 
 def look_up(texts: Iterable[str], path: Path, voice: Voice, inventory: Inventory) -> tuple[str, ...]:
@@ -249,5 +246,5 @@ def look_up_one(text: str, path: Path, voice: Voice, inventory: Inventory) -> tu
     if not found and "*" in text:
         voice.warn(path, f"no device fits {text}", "mend the pattern, or add the device to fingerprints/devices")
     elif not found:
-        voice.unknown(path, "a device", text, inventory.declared)
+        voice.unknown(path, "device", text, inventory.declared)
     return found

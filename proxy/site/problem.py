@@ -105,7 +105,12 @@ class Collector:
         return close[0] if close else None
 
     def sorted(self) -> tuple[Problem, ...]:
-        def place(problem: Problem) -> tuple[str, int, int]:
-            return problem.origin.file, problem.origin.line, problem.origin.column
+        problems = self._problems.values()
+        faulty = {(problem.origin, problem.path) for problem in problems if not problem.warning}
+        told = (p for p in problems if not p.warning or (p.origin, p.path) not in faulty)
+        return in_order(told)
 
-        return tuple(sorted(self._problems.values(), key=place))
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """By file and line."""
+    return tuple(sorted(problems, key=lambda p: (p.origin.file, p.origin.line, p.origin.column)))

@@ -6,9 +6,11 @@ import re
 
 from proxy.core.surface import Rate
 
-_DURATION = re.compile(r"(?:(?P<h>\d{1,5})h)?(?:(?P<min>\d{1,5})(?:min|m))?(?:(?P<s>\d{1,5})s)?(?:(?P<ms>\d{1,5})ms)?")
+_DURATION = re.compile(
+    r"(?:(?P<h>\d{1,5})h)?(?:(?P<min>\d{1,5})(?:min|m))?(?:(?P<s>\d{1,5})s)?(?:(?P<ms>\d{1,5})ms)?", re.ASCII
+)
 _SECONDS = {"h": 3600.0, "min": 60.0, "s": 1.0, "ms": 0.001}
-_RATE = re.compile(r"(?P<count>[1-9]\d{0,5})/(?P<period>[0-9a-z]{1,20})")
+_RATE = re.compile(r"(?P<count>[1-9]\d{0,5})/(?P<period>[0-9a-z]{1,20})", re.ASCII)
 DURATION_PATTERN = r"^([0-9]+h)?([0-9]+(min|m))?([0-9]+s)?([0-9]+ms)?$"
 RATE_PATTERN = r"^[1-9][0-9]{0,5}/(h|min|s|([0-9]+h)?([0-9]+(min|m))?([0-9]+s)?([0-9]+ms)?)$"
 LONGEST = 86_400.0

@@ -72,5 +72,5 @@ def _number(text: str) -> Scalar:
             raise Ambiguous(f"a number has at most {MAX_DIGITS} digits", "shorten it, or quote it if it is text")
         return float(text) if "." in text else int(text)
     if _OTHER_NUMBER.fullmatch(text):
-        raise Ambiguous(f"{text[:40]} is not a plain decimal number", "write it in decimal, or quote it")
+        raise Ambiguous(f"{text[:40]} is not a plain decimal number", "quote it if it is text, or write it in decimal")
     return text

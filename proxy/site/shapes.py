@@ -7,6 +7,7 @@ from these shapes. Sections of a protocol are opaque: `Shapes` makes room for th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
@@ -207,7 +208,11 @@ class Shapes:
 
     @classmethod
     def of(cls, protocols: Mapping[str, ProtocolSpec]) -> Shapes:
-        schemas = {name: spec.schema() for name, spec in protocols.items()}
+        return _shapes(tuple(protocols.items()))
+
+    @classmethod
+    def made(cls, schemas: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Shapes:
+        """From each protocol's `ProtocolSpec.schema`."""
         services: dict[str, Any] = {RAW: (_service(ServiceShape.model_json_schema()), None)}
         services |= {name: (_service(_join(schema["service"])), None) for name, schema in schemas.items()}
         rule = _with_sections(RuleShape, {name: dict(schema["rule"]) for name, schema in schemas.items()})
@@ -231,6 +236,12 @@ class Shapes:
             tests=(list[test], []),  # type: ignore[valid-type]
         )
         return cls(SiteShape, device, surface, RoleShape)
+
+
+@lru_cache(maxsize=8)
+def _shapes(protocols: tuple[tuple[str, ProtocolSpec], ...]) -> Shapes:
+    """Making the models takes 8 ms, more than reading a small site: a reload has the same protocols."""
+    return Shapes.made({name: spec.schema() for name, spec in protocols})
 
 
 def _with_sections(base: type[Any], schemas: Mapping[str, dict[str, Any]]) -> type[Any]:

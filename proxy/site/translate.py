@@ -65,7 +65,7 @@ def tell(shape: type[BaseModel], error: ErrorDetails) -> Told:
         limit = context["ge" if low else "le"]
         return Told(Finding.BAD_VALUE, path, f"must be at {'least' if low else 'most'} {limit}", "write another number")
     if kind == "too_short":
-        return Told(Finding.BAD_VALUE, path, "the list is empty", "name at least one, or leave the line out")
+        return Told(Finding.BAD_VALUE, path, "the list is empty", "name at least one")
     return Told(Finding.BAD_VALUE, path, error["msg"].lower(), "see docs/schema")
 
 
@@ -104,7 +104,7 @@ def _no_choice(shape: type[BaseModel], path: Path, given: object) -> Told:
 def _wrong_type(path: Path, kind: str, given: object) -> Told:
     must, mend = _MUST_BE[kind]
     if given is None:
-        return Told(Finding.BAD_VALUE, path, "the value is empty", f"write {must}, or leave the line out")
+        return Told(Finding.BAD_VALUE, path, "the value is empty", f"write {must}")
     if kind == "string_type" and isinstance(given, dict | list):
         mend = "write one word or line of text"
     return Told(Finding.BAD_VALUE, path, f"must be {must}, and {quoted(given)} is not", mend)

@@ -47,7 +47,8 @@ _UNSEEN = re.compile(
 @dataclass(slots=True)
 class Document:
     """``value`` is made of dict, list, str, int, float, bool and None. ``marks`` has the same shape:
-    {key: (place of the key, place of the value, marks of the value)} or [(place, marks)]. ``closed``: ends in ``...``
+    {key: (place of the key, place of the value, marks of the value)} or [(place, marks)]. ``closed``: a cut in the
+    middle would have been seen.
     """
 
     value: dict[str, Any]
@@ -194,7 +195,7 @@ class _Reader:
                 "the file opens with '---' but does not close with '...', so it may be half written",
                 "finish it; the last line is '...'",
             )
-        return Document(root, marks, end.explicit)
+        return Document(root, marks, start.explicit or end.explicit)
 
     def _root(self) -> tuple[dict[str, Any], dict[str, Any]]:
         event = self._next()
