@@ -46,7 +46,7 @@ class Window:
         ordered = tuple(reversed(words)) if self.little else words
         raw: float = struct.unpack(f">{_FORMATS[self.kind]}", struct.pack(f">{len(ordered)}H", *ordered))[0]
         value = raw * self.scale
-        if math.isnan(value):
+        if not math.isfinite(value):  # a window without a maximum still means numbers
             return False
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
@@ -58,15 +58,15 @@ class Window:
         return touched == 0xFFFF and self.width == 1 and self.admits((or_mask,))
 
     def describe(self) -> str:
-        parts = [] if self.kind == "u16" else [self.kind + (" little" if self.little else "")]
+        parts = []
         if self.low is not None or self.high is not None:
-            parts.append(
-                f"{'' if self.low is None else f'{self.low:g}'}..{'' if self.high is None else f'{self.high:g}'}"
-            )
+            parts.append(f"{_exact(self.low)}..{_exact(self.high)}")
         if self.scale != 1.0:
-            parts.append(f"scale {self.scale:g}")
+            parts.append(f"scale {_exact(self.scale)}")
         if self.bits is not None:
             parts.append(f"bits 0x{self.bits:04X}")
+        if self.kind != "u16" or self.little or not parts:
+            parts.insert(0, self.kind + (" little" if self.little else ""))
         return " ".join(parts)
 
 
@@ -180,6 +180,11 @@ class Functions:
 
     def describe(self) -> str:
         return f"function {', '.join(map(str, sorted(self.numbers)))}{units_text(self.units)}"
+
+
+def _exact(number: float | None) -> str:
+    """Every digit: the text of a target goes into the digest by which a changed policy is known."""
+    return "" if number is None else repr(number + 0.0).removesuffix(".0")
 
 
 def unit_fits(units: frozenset[int] | None, unit: int) -> bool:
