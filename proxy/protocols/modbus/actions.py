@@ -48,14 +48,21 @@ class Span:
     def describe(self) -> str:
         last = self.first + self.count - 1
         span = f"{self.space} {self.first}" if self.count == 1 else f"{self.space} {self.first}-{last}"
-        if base := PRINTED_FROM.get(self.space):
-            span += f" [{self.first + base:05}]" if self.count == 1 else f" [{self.first + base:05}-{last + base:05}]"
+        if self.space in PRINTED_FROM:
+            span += f" [{_printed(self.space, self.first, last)}]"
         if self.mask is not None:
             span += f" and 0x{self.mask[0]:04X} or 0x{self.mask[1]:04X}"
         elif self.values:
             shown = ", ".join(str(value) for value in self.values[:6])
             span += f" = {shown}" + (", ..." if self.count > 6 else "")
         return f"{self.verb} {span} (unit {self.unit})"
+
+
+def _printed(space: str, first: int, last: int) -> str:
+    """Five digits have room for 9999 addresses of a table; beyond, vendors print six (400001...)."""
+    digits = 4 if last < 9999 else 5
+    numbers = [f"{PRINTED_FROM[space] // 10000}{address + 1:0{digits}}" for address in dict.fromkeys((first, last))]
+    return "-".join(numbers)
 
 
 @dataclass(frozen=True, slots=True)
