@@ -1,0 +1,237 @@
+"""Generated Modbus: requests of every function built from the specification's tables, spoilt ones, and rules.
+
+Addresses crowd around a few places, so that rules and requests meet at their edges.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.modbus.frames import frame
+
+u8 = st.integers(0, 255)
+u16 = st.integers(0, 65535)
+addresses = st.one_of(st.integers(0, 24), st.integers(65500, 65535), u16)
+registers = st.one_of(
+    st.sampled_from([0, 1, 99, 100, 101, 0x7FFF, 0x8000, 0xFFFF, 0x7F80, 0x7FC0, 0xFF80, 0x3F80]), u16
+)
+units = st.one_of(st.sampled_from([0, 1, 1, 1, 2, 247, 248, 254, 255]), u8)
+
+
+def quantities(most: int) -> st.SearchStrategy[int]:
+    return st.one_of(st.integers(1, 8), st.integers(1, most), st.just(most))
+
+
+@st.composite
+def reads(draw: st.DrawFn) -> bytes:
+    function = draw(st.integers(1, 4))
+    return struct.pack(">BHH", function, draw(addresses), draw(quantities(2000 if function < 3 else 125)))
+
+
+@st.composite
+def single_writes(draw: st.DrawFn) -> bytes:
+    if draw(st.booleans()):
+        return struct.pack(">BHH", 5, draw(addresses), draw(st.sampled_from([0, 0xFF00])))
+    return struct.pack(">BHH", 6, draw(addresses), draw(registers))
+
+
+@st.composite
+def coil_writes(draw: st.DrawFn) -> bytes:
+    quantity = draw(quantities(1968))
+    data = draw(st.integers(0, (1 << quantity) - 1)).to_bytes((quantity + 7) // 8, "little")
+    return struct.pack(">BHHB", 15, draw(addresses), quantity, len(data)) + data
+
+
+@st.composite
+def register_writes(draw: st.DrawFn) -> bytes:
+    values = draw(st.lists(registers, min_size=1, max_size=draw(st.sampled_from([2, 8, 123]))))
+    count = len(values)
+    return struct.pack(f">BHHB{count}H", 16, draw(addresses), count, 2 * count, *values)
+
+
+@st.composite
+def mask_writes(draw: st.DrawFn) -> bytes:
+    masks = st.one_of(st.sampled_from([0, 0xFFFF, 0xFFF0, 0x000F]), u16)
+    return struct.pack(">BHHH", 22, draw(addresses), draw(masks), draw(masks))
+
+
+@st.composite
+def read_writes(draw: st.DrawFn) -> bytes:
+    values = draw(st.lists(registers, min_size=1, max_size=draw(st.sampled_from([2, 8, 121]))))
+    count = len(values)
+    head = (23, draw(addresses), draw(quantities(125)), draw(addresses), count, 2 * count)
+    return struct.pack(f">BHHHHB{count}H", *head, *values)
+
+
+file_numbers = st.sampled_from([1, 4, 65535])
+
+
+@st.composite
+def file_reads(draw: st.DrawFn) -> bytes:
+    body = b""
+    for _ in range(draw(st.integers(1, 4))):
+        body += struct.pack(">BHHH", 6, draw(file_numbers), draw(st.integers(0, 9990)), draw(st.integers(1, 10)))
+    return bytes((20, len(body))) + body
+
+
+@st.composite
+def file_writes(draw: st.DrawFn) -> bytes:
+    body = b""
+    for _ in range(draw(st.integers(1, 4))):
+        values = draw(st.lists(registers, min_size=1, max_size=10))
+        head = struct.pack(">BHHH", 6, draw(file_numbers), draw(st.integers(0, 9990)), len(values))
+        body += head + struct.pack(f">{len(values)}H", *values)
+    return bytes((21, len(body))) + body
+
+
+@st.composite
+def diagnostics(draw: st.DrawFn) -> bytes:
+    sub = draw(st.sampled_from([0, 1, 2, 3, 4, 10, *range(11, 19), 20]))
+    if sub == 0:
+        data = draw(st.binary(min_size=1, max_size=20)) * 2
+    else:
+        data = draw({1: st.sampled_from([b"\0\0", b"\xff\0"]), 3: u8.map(lambda c: bytes((c, 0)))}.get(sub, _zero))
+    return struct.pack(">BH", 8, sub) + data
+
+
+_zero = st.just(b"\0\0")
+others = st.one_of(
+    st.sampled_from([b"\x07", b"\x0b", b"\x0c", b"\x11"]),
+    u16.map(lambda pointer: struct.pack(">BH", 24, pointer)),
+    st.tuples(st.integers(1, 4), u8).map(lambda pair: bytes((43, 14, *pair))),
+    st.tuples(st.sampled_from([40, 42, 90, 125, 126, 65, 72, 100, 110]), st.binary(max_size=30)).map(
+        lambda pair: bytes((pair[0],)) + pair[1]
+    ),
+)
+requests = st.one_of(
+    reads(), single_writes(), coil_writes(), register_writes(), mask_writes(), read_writes(), file_reads(),
+    file_writes(), diagnostics(), others,
+)  # fmt: skip
+"""PDUs of the right shape; some run past the last address."""
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> bytes:
+    """A request with a byte changed, cut off or added, still 1..253 bytes."""
+    pdu = bytearray(draw(requests))
+    for _ in range(draw(st.integers(1, 3))):
+        kind = draw(st.integers(0, 3))
+        at = draw(st.integers(0, len(pdu) - 1))
+        if kind == 0:
+            pdu[at] = draw(st.one_of(u8, st.sampled_from([0, 1, 2, 0x7F, 0x80, 0xFF])))
+        elif kind == 1:
+            del pdu[max(at, 1) :]
+        elif kind == 2:
+            pdu += draw(st.binary(min_size=1, max_size=9))
+        else:
+            pdu[0] = draw(u8)
+    return bytes(pdu[:253])
+
+
+any_pdus = st.one_of(requests, spoilt(), st.binary(min_size=1, max_size=253))
+"""Whatever fits into a frame."""
+
+
+def adus(
+    pdus: st.SearchStrategy[bytes] = any_pdus, tids: st.SearchStrategy[int] = u16, to: st.SearchStrategy[int] = units
+) -> st.SearchStrategy[bytes]:
+    return st.builds(frame, tids, to, pdus)
+
+
+@st.composite
+def cuts(draw: st.DrawFn, stream: bytes) -> list[bytes]:
+    """The stream in pieces."""
+    points = sorted(draw(st.sets(st.integers(0, len(stream)), max_size=12)) | {0, len(stream)})
+    return [stream[low:high] for low, high in zip(points, points[1:], strict=False)] or [stream]
+
+
+@st.composite
+def spans(draw: st.DrawFn, spaces: tuple[str, ...], even: bool = False) -> str:
+    first = draw(st.one_of(st.integers(0, 24), st.integers(65490, 65535)))
+    size = draw(st.integers(1, 12))
+    if even:
+        first, size = min(first, 65534), 2 * ((size + 1) // 2)
+    last = min(first + size - 1, 65535)
+    if even and (last - first) % 2 == 0:
+        last -= 1
+    space = draw(st.sampled_from(spaces))
+    return f"{space} {first}" if first == last else f"{space} {first}-{last}"
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> dict[str, Any]:
+    """A value window with its `type`; for 32 bits the span must be even."""
+    window: dict[str, Any] = {}
+    kind = draw(st.sampled_from(["u16", "i16", "u32", "i32", "f32"]))
+    if kind != "u16" or draw(st.booleans()):
+        window["type"] = kind
+    bound = st.one_of(
+        st.integers(-70000, 70000), st.sampled_from([0, 1, 100, 65535, -1, 1.5, -0.5, 4294967295, 2147483648, 3.4e38])
+    )
+    bounds = sorted(draw(st.lists(bound, max_size=2)))
+    if bounds:
+        window["max"] = bounds[-1]
+        if len(bounds) == 2 or draw(st.booleans()):
+            window["min"] = bounds[0]
+    if draw(st.integers(0, 3)) == 0:
+        window["scale"] = draw(st.sampled_from([0.1, 10, -1, 2.5, 1e300]))
+    if kind.endswith("32") and draw(st.booleans()):
+        window["order"] = draw(st.sampled_from(["big", "little"]))
+    return window
+
+
+@st.composite
+def bit_windows(draw: st.DrawFn) -> dict[str, Any]:
+    return {"bits": draw(st.one_of(st.sampled_from([0, 0xFFFF, 0x000F, 0xFFF0]), u16))}
+
+
+@st.composite
+def write_rules(draw: st.DrawFn) -> object:
+    if draw(st.booleans()):
+        return draw(st.one_of(st.just("all"), st.lists(spans(("holding", "coil")), min_size=1, max_size=4)))
+    section: dict[str, Any] = {}
+    for _ in range(draw(st.integers(1, 4))):
+        window = draw(st.one_of(st.just({}), windows(), windows(), bit_windows()))
+        wide = str(window.get("type", "")).endswith("32")
+        spaces = ("holding",) if set(window) - {"min", "max", "scale"} else ("holding", "coil")
+        section[draw(spans(spaces, even=wide))] = window
+    return section
+
+
+unit_rules = st.lists(st.sampled_from([0, 1, 2, 247, 255]), min_size=1, max_size=3)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> dict[str, Any]:
+    """A `modbus:` section that the parser takes."""
+    section: dict[str, Any] = {"read": draw(st.lists(spans(("holding", "input", "coil", "discrete")), min_size=1))}
+    choices: dict[str, st.SearchStrategy[Any]] = {
+        "units": unit_rules,
+        "read": st.just("all"),
+        "write": write_rules(),
+        "read-fifo": st.lists(spans(("holding",)), min_size=1, max_size=2),
+        "read-file": st.lists(st.sampled_from(["1 0-9999", "4 0-9", "4 5-20", "65535 3"]), min_size=1),
+        "write-file": st.lists(st.sampled_from(["1 0-9999", "4 0-9", "4 5-20", "65535 3"]), min_size=1),
+        "identify": st.sampled_from(["basic", "regular", "extended"]),
+        "diagnose": st.lists(st.sampled_from([0, 2, 11, 18, "function 7", "function 11"]), min_size=1),
+        "control": st.lists(st.sampled_from([1, 3, 4, 10, 20]), min_size=1),
+        "program": st.lists(st.sampled_from([40, 42, 90, 125, 126]), min_size=1),
+        "vendor": st.lists(st.sampled_from([65, 72, 100, 110]), min_size=1),
+    }
+    for key in draw(st.sets(st.sampled_from(sorted(choices)))):
+        section[key] = draw(choices[key])
+    return section
+
+
+nevers = st.fixed_dictionaries(
+    {},
+    optional={
+        "units": unit_rules,
+        "write": st.lists(spans(("holding", "coil")), min_size=1, max_size=2),
+        "read": st.lists(spans(("holding", "input")), min_size=1, max_size=2),
+        "function": st.lists(st.integers(1, 127), min_size=1, max_size=3),
+    },
+).filter(lambda section: set(section) - {"units"})
