@@ -185,6 +185,9 @@ class Link:
             else:
                 if plain := tls.receive(data):
                     self._plain(plain, now)
+                else:
+                    # TLS itself may have something to say: that it does not renegotiate, for one.
+                    self._send_wire(tls.outgoing(), now)
                 if tls.ended:
                     self._ended(now)
         elif self._phase is Phase.HANDSHAKE:
