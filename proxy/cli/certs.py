@@ -20,6 +20,7 @@ import click
 
 from proxy.cli.certs_site import Address, SiteNames, read_site
 from proxy.cli.exits import EnvironmentFailure, Findings
+from proxy.cli.site import config_option
 from proxy.pki.authority import AuthorityError
 from proxy.pki.certificate import CertificateError
 from proxy.pki.files import KeyFileError
@@ -66,9 +67,7 @@ def _options(*options: Option) -> Option:
 
 
 _site_and_form = _options(
-    click.option(
-        "--config", type=click.Path(path_type=Path), envvar="BULKHEAD_CONFIG", help="The site's bulkhead.yaml."
-    ),
+    config_option,
     click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True),
 )
 _dialled_as = _options(
@@ -196,7 +195,7 @@ def revoke(name: str | None, config: Path | None, output: str, serial: str | Non
 
 
 def _folder(site: SiteNames) -> CertificateFolder:
-    return CertificateFolder(site.root / "certs", site.name)
+    return CertificateFolder(site.certs, site.name)
 
 
 def _to_revoke(name: str, leaves: Sequence[Entry]) -> list[tuple[int, str]]:

@@ -1,20 +1,27 @@
 """What `bulkhead certs` needs of a site: its name, the addresses it listens on, the ids of its devices.
 
-Nothing else is read, so that keys can be made, and above all revoked, while a policy file is broken.
+Nothing else is looked at, so that keys can be made, and above all revoked, while a policy file is broken.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.cli.exits import EnvironmentFailure, Findings
-from proxy.site.files import Unusable, list_yaml, read_text
-from proxy.site.yaml import Place, parse
+from proxy.cli.site import find_config, text_of
+from proxy.site import overrides
+from proxy.site.draft import Voice, read_document
+from proxy.site.files import Unusable, list_yaml
+from proxy.site.problem import Collector
 
-PLACES = ("bulkhead.yaml", "etc/bulkhead/bulkhead.yaml")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DEVICES = "fingerprints/devices"
 
 Address = IPv4Address | IPv6Address
 
@@ -24,45 +31,44 @@ class SiteNames:
     """``hosts`` are those of the listeners, unspecified ones (0.0.0.0) included."""
 
     name: str
-    root: Path
+    config: Path
     hosts: tuple[Address, ...]
+
+    @property
+    def certs(self) -> Path:
+        return self.config.parent / "certs"
 
     def devices(self) -> tuple[str, ...]:
         """The ids in fingerprints/devices. Raises Findings for a file that cannot be read."""
-        folder = self.root / "fingerprints" / "devices"
+        folder = self.config.parent / DEVICES
         try:
             files, _ = list_yaml(folder)
         except Unusable:
             return ()
-        ids = (_read(folder / file).get("device") for file in files)
+        ids = (_read(self.config, f"{DEVICES}/{file}", {}).get("device") for file in files)
         return tuple(device for device in ids if isinstance(device, str))
 
 
-def read_site(config: Path | None) -> SiteNames:
-    """From ``config``, else from the first of `PLACES`. Raises Findings and EnvironmentFailure."""
-    path = config or next((Path(place) for place in PLACES if Path(place).is_file()), None)
-    if path is None:
-        raise EnvironmentFailure(f"no {' or '.join(PLACES)} here; say where: --config FILE")
-    values = _read(path)
+def read_site(given: Path | None, environ: Mapping[str, str] = os.environ) -> SiteNames:
+    """From ``given``, else from where `bulkhead check` looks. Raises Findings and EnvironmentFailure."""
+    config = find_config(given)
+    if not config.exists():
+        raise EnvironmentFailure(f"{config} does not exist")
+    values = _read(config, config.name, environ)
     name, listeners = values.get("site"), values.get("listeners")
     if not isinstance(name, str):
-        raise Findings(f"{path} names no site (site: NAME); bulkhead check says more")
+        raise Findings(f"{config} names no site (site: NAME); bulkhead check says more")
     binds = [_host(listener) for listener in listeners.values()] if isinstance(listeners, dict) else []
-    return SiteNames(name, path.parent, tuple(dict.fromkeys(host for host in binds if host is not None)))
+    return SiteNames(name, config, tuple(dict.fromkeys(host for host in binds if host is not None)))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    problems: list[str] = []
-
-    def report(place: Place, _: object, wrong: str, mend: str) -> None:
-        problems.append(f"{path}:{place[0]}:{place[1]}: {wrong}; {mend}")
-
-    try:
-        document = parse(read_text(path), report)
-    except Unusable as fault:
-        raise EnvironmentFailure(f"{path} {fault.wrong}; {fault.mend}") from fault
-    if document is None or problems:
-        raise Findings("\n".join(problems))
+def _read(config: Path, file: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    collector = Collector()
+    document = read_document(config.parent / file, Voice(file, collector))
+    if document is not None:
+        overrides.apply(environ, document.value, collector)
+    if document is None or collector.failed:
+        raise Findings("\n".join(text_of(problem, config) for problem in collector.sorted()))
     return document.value
 
 

@@ -287,10 +287,21 @@ def test_a_broken_site_file_is_said_with_its_place(site: Path, certs: Callable[.
     (site / "bulkhead.yaml").write_text("site: bottling\nsite: brewery\n")
     answer = certs("init")
     assert answer.code == 1 and "bulkhead.yaml:2:1" in answer.err
-    (site / "bulkhead.yaml").write_text("listeners: {}\n")
+    (site / "bulkhead.yaml").write_text("admin: {}\n")
     answer = certs("init")
     assert answer.code == 1 and "names no site" in answer.err
     assert not (site / "certs").exists()
+
+
+def test_variables_replace_values_as_they_do_for_the_gateway(
+    site: Path, certs: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULKHEAD_SITE", "brewery")
+    monkeypatch.setenv("BULKHEAD_LISTENERS__CELL_3_MODBUS__BIND", "10.9.9.9:802")
+    certs("init")
+    names = leaf(site / "certs" / "gateway.crt").extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "10.9.9.9" in {str(ip) for ip in names.get_values_for_type(x509.IPAddress)}
+    assert names.get_values_for_type(x509.UniformResourceIdentifier) == ["spiffe://brewery/device/gateway"]
 
 
 def test_the_site_is_found_from_its_own_folder(
