@@ -130,6 +130,7 @@ def test_load_refuses_what_is_no_authority_or_not_its_key(authority: Authority) 
             Authority.load(pem, private)
 
 
+@pytest.mark.timeout(120)
 def test_t12_a_name_is_taken_exactly_if_it_is_in_the_closed_alphabet(authority: Authority) -> None:
     rng = random.Random(12)
     good, bad = "abz019._-", "#+/\\%*?: \0\n\r\tABZ@$&'\"`;|<>éßµ\u00ad\u200b\u202e\uff41\u0131\u212a\U0001d41a"

@@ -122,6 +122,7 @@ def test_any_bytes_are_facts_or_a_certificate_error(data: bytes) -> None:
 
 
 @pytest.mark.fuzz
+@pytest.mark.timeout(120)
 def test_mutated_certificates_are_facts_or_a_certificate_error(authority: Authority) -> None:
     der = der_of(authority.issue(Leaf("scada", role="Operator", dns=("a.example",)), NOW).certificate)
     rng = random.Random(20260302)
