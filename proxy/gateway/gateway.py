@@ -13,6 +13,7 @@ from proxy.core.reason import Reason
 from proxy.gateway.link import Link
 from proxy.gateway.links import Links
 from proxy.gateway.listener import Listener, ParseSyn
+from proxy.gateway.poller import Poller
 from proxy.gateway.ports import DeviceCounts, ListenerCounts
 from proxy.gateway.upstream import UpstreamDriver
 
@@ -39,6 +40,7 @@ class Gateway:
         parse_syn: ParseSyn,
     ) -> None:
         self._loop = loop
+        self._poller = Poller(loop)
         self._clock = clock
         self._judges = judges
         self._journal = journal
@@ -88,6 +90,7 @@ class Gateway:
             await asyncio.sleep(0.05)
         for driver in self._shared.values():
             driver.close()
+        self._poller.close()
 
     def _listener(self, entrance: Entrance) -> Listener:
         counts = self.listener_counts[entrance.name]
@@ -99,6 +102,7 @@ class Gateway:
                 facts,
                 entrance,
                 loop=self._loop,
+                readiness=self._poller,
                 clock=self._clock,
                 judges=self._judges,
                 timing=self._timing,
@@ -126,6 +130,7 @@ class Gateway:
             entrance.device,
             entrance.service,
             loop=self._loop,
+            poller=self._poller,
             clock=self._clock,
             timing=self._timing,
             journal=self._journal,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from proxy.core.principal import Principal
     from proxy.gateway.links import Links
     from proxy.gateway.ports import Authority, Entrance, Journal, Judges, ListenerCounts, Timing
+    from proxy.gateway.sockets import Readiness
     from proxy.gateway.upstream import UpstreamDriver
     from proxy.protocols.base import Inspector, UpstreamState
 
@@ -60,6 +61,7 @@ class Link:
         entrance: Entrance,
         *,
         loop: asyncio.AbstractEventLoop,
+        readiness: Readiness,
         clock: Callable[[], float],
         judges: Judges,
         timing: Timing,
@@ -79,7 +81,6 @@ class Link:
         self.why: Reason | None = None
         self.detail = ""
         self.inspector: Inspector | None = None
-        self._loop = loop
         self._clock = clock
         self._judges = judges
         self._timing = timing
@@ -95,7 +96,7 @@ class Link:
         self._reading = True
         self._phase_until = self.opened_at + timing.handshake
         self._alarm = Alarm(loop, self._rang)
-        self._wire = Wire(loop, sock, on_error=self._broken, drained=self._drained)
+        self._wire = Wire(readiness, sock, on_error=self._broken, drained=self._drained)
         self._recv = sock.recv
         self._tls: TlsSession | None = None
 
@@ -116,28 +117,50 @@ class Link:
     # What the upstream and the gateway call.
 
     def deliver(self, message: bytes, now: float) -> None:
-        """An answer for this link; `flush` sends what it makes."""
+        """An answer for this link; `flush` sends what it makes. May raise: the caller then calls `failed`."""
         if self.inspector is not None and self._phase is Phase.OPEN:
             self.inspector.from_upstream(message, now, self._out)
 
     def upstream_is(self, state: UpstreamState, now: float) -> None:
+        """As `deliver`."""
         if self.inspector is not None and self._phase is Phase.OPEN:
             self.inspector.upstream_is(state, now, self._out)
 
     def flush(self, now: float) -> None:
-        """Carries out what the inspector wants, and looks at the clock."""
-        if self._phase is Phase.OPEN:
-            try:
-                self._carry(now)
-            except Exception:
-                self._bug("carrying out effects")
+        """Carries out what the inspector wants, and looks at the clock. May raise, as `deliver`."""
+        if self._phase is not Phase.OPEN:
+            return
+        out = self._out
+        if out.client:
+            answers = out.client
+            self._counts.answers += len(answers)
+            data = answers[0] if len(answers) == 1 else b"".join(answers)
+            answers.clear()
+            if self._tls is not None:
+                data = self._tls.seal(data)
+            self.bytes_out += len(data)
+            self._wire.send(data)
+            if self._wire.waiting:
+                self._stalled(now)
+        if out.upstream and self.phase is Phase.OPEN:
+            self._counts.messages += len(out.upstream)
+            self._upstream.submit(self, out.upstream, now)
+            out.upstream.clear()
+        if out.events or out.held or out.closing:
+            self._flush_rest(now)
+        elif (due := self.inspector.deadline()) is not None:  # type: ignore[union-attr] # open: there is one
+            self._alarm.by(due, now)
+
+    def failed(self, where: str) -> None:
+        """An exception that no input may cause, being handled now. This link ends, loudly; no other notices."""
+        _log.exception("link %d: %s failed; the link is closed", self.number, where)
+        self._finish(Reason.INSPECTOR_ERROR, where)
 
     def end(self, reason: Reason) -> None:
         """Ends this link in the peer's language: revoked, drained, evicted."""
         now = self._clock()
         if self._phase is Phase.OPEN and self.inspector is not None:
-            self.inspector.end(reason, now, self._out)
-            self.flush(now)
+            self._guarded("the goodbye", now, lambda it: it.end(reason, now, self._out))
         elif self._phase is not Phase.GONE:
             self._goodbye(reason, "", now)
 
@@ -147,9 +170,8 @@ class Link:
 
     def decide_again(self) -> None:
         now = self._clock()
-        if self._phase is Phase.OPEN and self.inspector is not None and self._still_good(now):
-            self.inspector.decide_again(now, self._out)
-            self.flush(now)
+        if self._phase is Phase.OPEN and self._still_good(now):
+            self._guarded("deciding again", now, lambda it: it.decide_again(now, self._out))
 
     def evict(self) -> None:
         """Makes room for another; it had not proved who it is."""
@@ -167,45 +189,55 @@ class Link:
             self._broken()
             return
         now = self._clock()
+        self.bytes_in += len(data)
         try:
-            self._received(data, now)
+            if self._phase is Phase.OPEN and data:
+                self._received(data, now)
+            else:
+                self._at_the_edge(data, now)
         except TlsFailure as failure:
             self._tls_failed(str(failure), now)
         except Exception:
-            self._bug("input")
+            self.failed("input")
 
     def _received(self, data: bytes, now: float) -> None:
-        self.bytes_in += len(data)
+        tls = self._tls
+        if tls is not None:
+            data = tls.receive(data)
+        if data:
+            self.inspector.from_client(data, now, self._out)  # type: ignore[union-attr] # open: there is one
+            self.flush(now)
+        elif tls is not None:
+            # TLS itself may have something to say: that it does not renegotiate, for one.
+            self._say(tls.outgoing(), now)
+        if tls is not None and tls.ended:
+            self._ended(now)
+
+    def _at_the_edge(self, data: bytes, now: float) -> None:
+        """Before and after the open phase."""
         if self._phase is Phase.OPEN:
-            tls = self._tls
-            if not data:
-                self._ended(now)
-            elif tls is None:
-                self._plain(data, now)
-            else:
-                if plain := tls.receive(data):
-                    self._plain(plain, now)
-                else:
-                    # TLS itself may have something to say: that it does not renegotiate, for one.
-                    self._send_wire(tls.outgoing(), now)
-                if tls.ended:
-                    self._ended(now)
+            self._ended(now)
         elif self._phase is Phase.HANDSHAKE:
             self._handshake(data, now)
         elif not data:  # the goodbye was answered; anything else in this phase is thrown away
             self._gone()
 
-    def _plain(self, data: bytes, now: float) -> None:
-        assert self.inspector is not None  # noqa: S101 - the phase says so
-        self.inspector.from_client(data, now, self._out)
-        self._carry(now)
+    def _guarded(self, where: str, now: float, step: Callable[[Inspector], None]) -> None:
+        """For what does not come from the socket: timers, revocation, records that are on disk."""
+        if self.inspector is None:
+            return
+        try:
+            step(self.inspector)
+            self.flush(now)
+        except Exception:
+            self.failed(where)
 
     def _ended(self, now: float) -> None:
         """The client's half is over; ours lasts until its answers are out."""
         self._read(False)
         if self.inspector is not None and self._phase is Phase.OPEN:
             self.inspector.eof(now, self._out)
-            self._carry(now)
+            self.flush(now)
 
     # The way in.
 
@@ -218,7 +250,7 @@ class Link:
         if self.bytes_in > HELLO_LIMIT:
             raise TlsFailure("the handshake is too large")
         self._tls.handshake(data)
-        self._send_wire(self._tls.outgoing(), now)
+        self._say(self._tls.outgoing(), now)
         if not self._tls.ready or self.phase is not Phase.HANDSHAKE:
             return
         self._counts.handshakes += 1
@@ -227,17 +259,12 @@ class Link:
             self._refuse(fault, "", now)
             return
         self._admit(certificate, now)
-        self._first_bytes(self._tls, now)
+        self._first_bytes(now)
 
-    def _first_bytes(self, tls: TlsSession, now: float) -> None:
+    def _first_bytes(self, now: float) -> None:
         """What the client sent right behind its handshake."""
-        if self._phase is not Phase.OPEN:
-            return
-        rest = tls.receive(b"")
-        if rest:
-            self._plain(rest, now)
-        if tls.ended:
-            self._ended(now)
+        if self._phase is Phase.OPEN:
+            self._received(b"", now)
 
     def _certificate(self, tls: TlsSession) -> tuple[CertificateFacts | None, Reason | None]:
         """What OpenSSL's chain check leaves open: resumption (T09), revocation, and the dates once more."""
@@ -293,7 +320,7 @@ class Link:
         self._counts.live += 1
         self._journal.opened(self)
         self._alarm.by(self._recheck_at, now)
-        self._watch(now)
+        self.flush(now)
 
     def _refuse(self, reason: Reason, detail: str, now: float) -> None:
         self._counts.refused_links += 1
@@ -303,31 +330,12 @@ class Link:
         if self._phase is Phase.HANDSHAKE:
             self._counts.handshake_failures += 1
             if self._tls is not None:
-                self._send_wire(self._tls.outgoing(), now)  # the alert
+                self._say(self._tls.outgoing(), now)  # the alert
         self._goodbye(Reason.TLS_FAILED, text, now)
 
     # Carrying out.
 
-    def _carry(self, now: float) -> None:
-        out = self._out
-        if out.client:
-            counts, answers = self._counts, out.client
-            counts.answers += len(answers)
-            data = answers[0] if len(answers) == 1 else b"".join(answers)
-            answers.clear()
-            self._send_wire(data if self._tls is None else self._tls.seal(data), now)
-            if self._phase is not Phase.OPEN:
-                return
-        if out.upstream:
-            self._counts.messages += len(out.upstream)
-            self._upstream.submit(self, out.upstream, now)
-            out.upstream.clear()
-        if out.events or out.held or out.closing:
-            self._carry_rest(now)
-            return
-        self._watch(now)
-
-    def _carry_rest(self, now: float) -> None:
+    def _flush_rest(self, now: float) -> None:
         out = self._out
         for event in out.events:
             self._journal.event(self, self.entrance.device.id, event)
@@ -336,22 +344,27 @@ class Link:
             self._hold(now)
         if out.closing:
             self._goodbye(out.why, "", now)
-        else:
-            self._watch(now)
+        elif self._phase is Phase.OPEN and self.inspector is not None:
+            if (due := self.inspector.deadline()) is not None:
+                self._alarm.by(due, now)
 
-    def _send_wire(self, data: bytes, now: float) -> None:
-        if not data:
-            return
-        self.bytes_out += len(data)
-        self._wire.send(data)
-        if waiting := self._wire.waiting:
-            if self._stalled_since is None:
-                self._stalled_since = now
-                self._alarm.by(now + self._timing.write_stall, now)
-            if len(waiting) > CUT_AT:
-                self._finish(Reason.TOO_SLOW, "the client does not take its answers")
-            elif len(waiting) > PAUSE_AT:
-                self._read(False)
+    def _say(self, data: bytes, now: float) -> None:
+        """Bytes of the transport itself: handshake, alert, close_notify."""
+        if data:
+            self.bytes_out += len(data)
+            self._wire.send(data)
+            if self._wire.waiting:
+                self._stalled(now)
+
+    def _stalled(self, now: float) -> None:
+        waiting = len(self._wire.waiting)
+        if self._stalled_since is None:
+            self._stalled_since = now
+            self._alarm.by(now + self._timing.write_stall, now)
+        if waiting > CUT_AT:
+            self._finish(Reason.TOO_SLOW, "the client does not take its answers")
+        elif waiting > PAUSE_AT:
+            self._read(False)
 
     def _drained(self) -> None:
         self._stalled_since = None
@@ -371,15 +384,10 @@ class Link:
     def _resumed(self, token: int, recorded: bool) -> None:
         self._holds -= 1
         now = self._clock()
-        if self._phase is not Phase.OPEN or self.inspector is None:
+        if self._phase is not Phase.OPEN:
             return
-        try:
-            if self._still_good(now):
-                self.inspector.resume(token, recorded, now, self._out)
-                self._carry(now)
-        except Exception:
-            self._bug("resuming a held act")
-            return
+        if self._still_good(now):
+            self._guarded("resuming a held act", now, lambda it: it.resume(token, recorded, now, self._out))
         if not self._holds and self.phase is Phase.OPEN and not self._wire.waiting:
             self._read(True)
 
@@ -394,18 +402,12 @@ class Link:
 
     # Time.
 
-    def _watch(self, now: float) -> None:
-        assert self.inspector is not None  # noqa: S101
-        wanted = self.inspector.deadline()
-        if wanted is not None:
-            self._alarm.by(wanted, now)
-
     def _rang(self) -> None:
         now = self._clock()
         try:
             self._on_time(now)
         except Exception:
-            self._bug("a timer")
+            self.failed("a timer")
 
     def _on_time(self, now: float) -> None:
         if self._phase is Phase.GONE:
@@ -433,7 +435,7 @@ class Link:
         wanted = self.inspector.deadline()
         if wanted is not None and now >= wanted:
             self.inspector.tick(now, self._out)
-        self._carry(now)
+        self.flush(now)
 
     def _still_good(self, now: float) -> bool:
         """The certificate, looked at again: on each epoch, every minute, and before a held act goes on."""
@@ -444,8 +446,7 @@ class Link:
                 self._recheck_at = min(self._recheck_at, now + max(0.0, remaining))
             return True
         if self.inspector is not None:
-            self.inspector.end(Reason.CERTIFICATE_ENDED, now, self._out)
-            self._carry(now)
+            self._guarded("the goodbye", now, lambda it: it.end(Reason.CERTIFICATE_ENDED, now, self._out))
         return False
 
     # The way out.
@@ -462,7 +463,7 @@ class Link:
             self._upstream.leave(self, now)
         if self._tls is not None and self._tls.ready:
             self._tls.goodbye()
-            self._send_wire(self._tls.outgoing(), now)
+            self._say(self._tls.outgoing(), now)
         if self._phase is not Phase.GOODBYE:
             return
         self._phase_until = now + self._timing.goodbye
@@ -492,11 +493,6 @@ class Link:
                 self._upstream.leave(self, self._clock())
             self._report_end(was_open)
         self._gone()
-
-    def _bug(self, where: str) -> None:
-        """An exception that no input may cause. This link ends, loudly; the others do not notice."""
-        _log.exception("link %d: %s failed; the link is closed", self.number, where)
-        self._finish(Reason.INSPECTOR_ERROR, where)
 
     def _say_why(self, why: Reason | None, detail: str) -> None:
         self.why = why

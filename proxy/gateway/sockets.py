@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,20 +29,29 @@ def tune(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
+class Readiness(Protocol):
+    """Who tells when a socket is ready: `proxy.gateway.poller.Poller`, or an event loop."""
+
+    def add_reader(self, fd: int, callback: Callable[[], None]) -> object: ...
+    def remove_reader(self, fd: int) -> object: ...
+    def add_writer(self, fd: int, callback: Callable[[], None]) -> object: ...
+    def remove_writer(self, fd: int) -> object: ...
+
+
 class Wire:
     """Sends now what the kernel takes and keeps the rest. ``on_error`` is called at most once, when sending fails."""
 
-    __slots__ = ("_drained", "_fd", "_loop", "_on_error", "_send", "sock", "waiting")
+    __slots__ = ("_drained", "_fd", "_on_error", "_readiness", "_send", "sock", "waiting")
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        readiness: Readiness,
         sock: socket.socket,
         *,
         on_error: Callable[[], None],
         drained: Callable[[], None],
     ) -> None:
-        self._loop = loop
+        self._readiness = readiness
         self.sock = sock
         self._fd = sock.fileno()
         self._send = sock.send
@@ -64,17 +73,17 @@ class Wire:
             return
         if sent < len(data):
             self.waiting = data[sent:]
-            self._loop.add_writer(self._fd, self._writable)
+            self._readiness.add_writer(self._fd, self._writable)
 
     def read_with(self, callback: Callable[[], None]) -> None:
-        self._loop.add_reader(self._fd, callback)
+        self._readiness.add_reader(self._fd, callback)
 
     def stop_reading(self) -> None:
-        self._loop.remove_reader(self._fd)
+        self._readiness.remove_reader(self._fd)
 
     def close(self) -> None:
-        self._loop.remove_reader(self._fd)
-        self._loop.remove_writer(self._fd)
+        self._readiness.remove_reader(self._fd)
+        self._readiness.remove_writer(self._fd)
         self.waiting = b""
         self.sock.close()
 
@@ -84,12 +93,12 @@ class Wire:
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            self._loop.remove_writer(self._fd)
+            self._readiness.remove_writer(self._fd)
             self._on_error()
             return
         self.waiting = self.waiting[sent:]
         if not self.waiting:
-            self._loop.remove_writer(self._fd)
+            self._readiness.remove_writer(self._fd)
             self._drained()
 
 

@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
     from proxy.core.inventory import Device, Service
     from proxy.gateway.link import Link
+    from proxy.gateway.poller import Poller
     from proxy.gateway.ports import DeviceCounts, Journal, Timing
     from proxy.protocols.base import Upstream
 
 READ = 65536
-FEW = 4
-"""Links up to which a message is sent at once: gathering gains nothing and would cost a turn of the loop."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +42,7 @@ class UpstreamDriver:
         service: Service,
         *,
         loop: asyncio.AbstractEventLoop,
+        poller: Poller,
         clock: Callable[[], float],
         timing: Timing,
         journal: Journal,
@@ -55,6 +55,7 @@ class UpstreamDriver:
         self._upstream = upstream
         self._service = service
         self._loop = loop
+        self._poller = poller
         self._clock = clock
         self._timing = timing
         self._journal = journal
@@ -70,18 +71,15 @@ class UpstreamDriver:
         return sum(connection.up for connection in self._connections.values())
 
     def submit(self, link: Link, messages: list[bytes], now: float) -> None:
+        """Takes the messages; they are sent when all that is ready now was handled."""
         number = link.number
         if number not in self._links:
             self._links[number] = link
         for message in messages:
             self._upstream.submit(number, message, now, self._out)
-        if self._gathering:
-            return
-        self._gathering = True
-        if len(self._links) > FEW:
-            self._loop.call_soon(self._gathered)
-        else:
-            self._gathered()
+        if not self._gathering:
+            self._gathering = True
+            self._poller.after_round(self._gathered)
 
     def leave(self, link: Link, now: float) -> None:
         if self._links.pop(link.number, None) is not None:
@@ -103,16 +101,19 @@ class UpstreamDriver:
         self._carry(self._clock())
 
     def _guarded(self, step: Callable[[], None], now: float) -> None:
-        """An upstream that raises has a bug: its links end, its connections close, the others go on."""
         try:
             step()
         except Exception:
-            _log.exception("device %s: the upstream failed; its links are closed", self.device.id)
-            self.close()
-            for link in list(self._links.values()):
-                link.end(Reason.INSPECTOR_ERROR)
+            self._failed()
             return
         self._carry(now)
+
+    def _failed(self) -> None:
+        """An upstream that raises has a bug: its links end, its connections close, the other devices go on."""
+        _log.exception("device %s: the upstream failed; its links are closed", self.device.id)
+        self.close()
+        for link in list(self._links.values()):
+            link.end(Reason.INSPECTOR_ERROR)
 
     def _carry(self, now: float) -> None:
         """Carries out what the upstream wants. Links may submit again while their answers are flushed; that is
@@ -143,6 +144,7 @@ class UpstreamDriver:
             self._alarm.by(wanted, now)
 
     def _deliver(self, now: float) -> None:
+        """All answers first, then one flush per link: one `send` however many answers it gets."""
         out = self._out
         answers, out.clients = out.clients, []
         states, out.states = out.states, []
@@ -150,14 +152,23 @@ class UpstreamDriver:
         touched: dict[int, Link] = {}
         for number, state in states:
             if (link := links.get(number)) is not None:
-                link.upstream_is(state, now)
                 touched[number] = link
+                try:
+                    link.upstream_is(state, now)
+                except Exception:
+                    link.failed("news of the device")
         for number, message in answers:
             if (link := links.get(number)) is not None:
-                link.deliver(message, now)
                 touched[number] = link
+                try:
+                    link.deliver(message, now)
+                except Exception:
+                    link.failed("an answer")
         for link in touched.values():
-            link.flush(now)
+            try:
+                link.flush(now)
+            except Exception:
+                link.failed("delivering answers")
 
     def _rang(self) -> None:
         now = self._clock()
@@ -183,7 +194,12 @@ class UpstreamDriver:
     def connection_read(self, connection: _Connection, data: bytes) -> None:
         now = self._clock()
         self._counts.bytes_in += len(data)
-        self._guarded(lambda: self._upstream.from_device(connection.number, data, now, self._out), now)
+        try:
+            self._upstream.from_device(connection.number, data, now, self._out)
+        except Exception:
+            self._failed()
+            return
+        self._carry(now)
 
     def connection_lost(self, connection: _Connection, why: str) -> None:
         if self._connections.get(connection.number) is not connection:
@@ -217,6 +233,7 @@ class _Connection:
         self.up = False
         self._driver = driver
         self._loop = driver._loop
+        self._poller = driver._poller
         self._sock: socket.socket | None = None
         self._wire: Wire | None = None
         self._alarm = Alarm(self._loop, self._too_long)
@@ -232,7 +249,7 @@ class _Connection:
         code = self._sock.connect_ex((host, port))
         if code not in (0, errno.EINPROGRESS):
             raise OSError(code, os.strerror(code))
-        self._loop.add_writer(self._sock.fileno(), self._connected)
+        self._poller.add_writer(self._sock.fileno(), self._connected)
 
     def send(self, data: bytes) -> None:
         if self._wire is not None:
@@ -244,19 +261,19 @@ class _Connection:
         if self._wire is not None:
             self._wire.close()
         elif self._sock is not None:
-            self._loop.remove_writer(self._sock.fileno())
+            self._poller.remove_writer(self._sock.fileno())
             self._sock.close()
         self._sock = self._wire = None
 
     def _connected(self) -> None:
         assert self._sock is not None  # noqa: S101 - only registered while there is one
-        self._loop.remove_writer(self._sock.fileno())
+        self._poller.remove_writer(self._sock.fileno())
         if code := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._driver.connection_lost(self, os.strerror(code))
             return
         self._alarm.cancel()
         self.up = True
-        self._wire = Wire(self._loop, self._sock, on_error=self._broken, drained=_nothing)
+        self._wire = Wire(self._poller, self._sock, on_error=self._broken, drained=_nothing)
         self._wire.read_with(self._readable)
         self._driver.connection_up(self)
 
