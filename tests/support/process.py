@@ -44,7 +44,7 @@ class GatewayProcess:
 
     def start(self) -> None:
         """AssertionError with the log when it does not become ready."""
-        with self.log.open("ab") as log:
+        with self.log.open("wb") as log:
             self._child = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT)
         try:
             wait_until(lambda: self._ready() or self._child_ended(), READY, "the gateway is ready")
