@@ -33,8 +33,8 @@ Units = frozenset[int] | None
 LEVELS = {"basic": 1, "regular": 2, "extended": 3}
 OWN_DIAGNOSTICS = {f"function {code}": OWN_FUNCTION + code for code in (7, 11, 12)}
 WRITABLE = ("coil", "holding")
-_SPAN = re.compile(r"(?P<space>[a-z]+) +(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?")
-_FILE = re.compile(r"(?P<file>\d{1,5}) +(?P<first>\d{1,4})(?:-(?P<last>\d{1,4}))?")
+_SPAN = re.compile(r"(?P<space>[a-z]+) +(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?")
+_FILE = re.compile(r"(?P<file>[0-9]{1,5}) +(?P<first>[0-9]{1,4})(?:-(?P<last>[0-9]{1,4}))?")
 _FIFO_SPACES = ("holding",)
 
 
@@ -236,7 +236,8 @@ def _window_values(value: Mapping[str, object], place: Path, report: Report) -> 
 
     for key in ("min", "max", "scale"):
         number = value.get(key, 1)
-        if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
+        # The bound leaves out NaN, infinities and integers that no float holds.
+        if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= 1e300:
             wrong(key, f"{number!r} is not a number", "give a plain number")
     if value.get("scale") == 0:
         wrong("scale", "is 0", "give the factor from raw to engineering units")

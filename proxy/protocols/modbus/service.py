@@ -12,7 +12,7 @@ from proxy.protocols.modbus.rules import nearest
 if TYPE_CHECKING:
     from proxy.protocols.base import Report
 
-_SECONDS = re.compile(r"(\d{1,5}(?:\.\d{1,3})?)(ms|s)")
+_SECONDS = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,3})?)(ms|s)")
 
 
 @dataclass(frozen=True, slots=True)

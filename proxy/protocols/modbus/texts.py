@@ -8,9 +8,11 @@ from proxy.protocols.modbus import pdu as p
 from proxy.protocols.modbus.actions import OWN_FUNCTION, PRINTED_FROM, Call, ModbusAction, Span
 from proxy.protocols.modbus.rules import LEVELS, OWN_DIAGNOSTICS, WRITABLE
 
-_UNIT = re.compile(r"(?P<rest>.*?) +unit +(?P<unit>\d{1,3})")
-_SPAN = re.compile(r"(?P<space>[a-z]+|file \d{1,5}) +(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?(?: *= *(?P<values>.+))?")
-_MASK = re.compile(r"holding +(?P<address>\d{1,5}) +and +(?P<and>\w+) +or +(?P<or>\w+)")
+_UNIT = re.compile(r"(?P<rest>.*?) +unit +(?P<unit>[0-9]{1,3})")
+_SPAN = re.compile(
+    r"(?P<space>[a-z]+|file [0-9]{1,5}) +(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?(?: *= *(?P<values>.+))?"
+)
+_MASK = re.compile(r"holding +(?P<address>[0-9]{1,5}) +and +(?P<and>\w+) +or +(?P<or>\w+)")
 EXAMPLES = (
     "read holding 5-9; write holding 40 = 77; write coil 3 = 1; mask holding 5 and 0xFF00 or 0x0012; identify basic"
 )
@@ -35,8 +37,9 @@ def parse_actions(text: str) -> tuple[ModbusAction, ...]:
 
 
 def _span(verb: str, rest: str, unit: int) -> Span:
-    match = _SPAN.fullmatch(rest if not verb.endswith("-file") else f"file {rest}")
-    if match is None:
+    of_file = verb.endswith("-file")
+    match = _SPAN.fullmatch(f"file {rest}" if of_file else rest)
+    if match is None or match["space"] == "file":
         raise ValueError(f"{rest!r} is not a span; for example: {EXAMPLES}")
     space, first, last = match["space"], int(match["first"]), int(match["last"] or match["first"])
     known = {"read": tuple(PRINTED_FROM), "write": WRITABLE, "read-fifo": ("holding",)}.get(verb)
@@ -103,7 +106,7 @@ def _call(verb: str, rest: str, unit: int) -> Call:
 def _number(text: str) -> int:
     """Decimal or 0x; no sign."""
     text = text.strip()
-    if re.fullmatch(r"\d{1,6}", text):
+    if re.fullmatch(r"[0-9]{1,6}", text):
         return int(text)
     if re.fullmatch(r"0[xX][0-9a-fA-F]{1,4}", text):
         return int(text, 16)
