@@ -148,17 +148,20 @@ def cuts(draw: st.DrawFn, stream: bytes) -> list[bytes]:
     return [stream[low:high] for low, high in zip(points, points[1:], strict=False)] or [stream]
 
 
-@st.composite
-def spans(draw: st.DrawFn, spaces: tuple[str, ...], even: bool = False) -> str:
-    first = draw(st.one_of(st.integers(0, 24), st.integers(65490, 65535)))
-    size = draw(st.integers(1, 12))
-    if even:
-        first, size = min(first, 65534), 2 * ((size + 1) // 2)
-    last = min(first + size - 1, 65535)
-    if even and (last - first) % 2 == 0:
-        last -= 1
-    space = draw(st.sampled_from(spaces))
-    return f"{space} {first}" if first == last else f"{space} {first}-{last}"
+def _pool(spaces: tuple[str, ...], *, even: bool = False) -> st.SearchStrategy[str]:
+    """Spans with edges near each other. Sampled, not composed: rules are made of many."""
+    firsts = (*range(8), 12, 20, 24, 65490, 65524, 65534, 65535)
+    sizes = (2, 4, 8, 12) if even else (1, 2, 3, 5, 8, 12)
+    ends = [(first, first + size - 1) for first in firsts for size in sizes if first + size <= 65536]
+    return st.sampled_from(
+        [f"{space} {low}" if low == high else f"{space} {low}-{high}" for space in spaces for low, high in ends]
+    )
+
+
+_READABLE = _pool(("holding", "holding", "input", "coil", "discrete"))
+_WRITABLE = _pool(("holding", "coil"))
+_HOLDING = _pool(("holding",))
+_PAIRS = _pool(("holding",), even=True)
 
 
 @st.composite
@@ -191,38 +194,41 @@ def bit_windows(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def write_rules(draw: st.DrawFn) -> object:
     if draw(st.booleans()):
-        return draw(st.one_of(st.just("all"), st.lists(spans(("holding", "coil")), min_size=1, max_size=4)))
+        return draw(st.one_of(st.just("all"), st.lists(_WRITABLE, min_size=1, max_size=4)))
     section: dict[str, Any] = {}
     for _ in range(draw(st.integers(1, 4))):
         window = draw(st.one_of(st.just({}), windows(), windows(), bit_windows()))
         wide = str(window.get("type", "")).endswith("32")
-        spaces = ("holding",) if set(window) - {"min", "max", "scale"} else ("holding", "coil")
-        section[draw(spans(spaces, even=wide))] = window
+        plain = not set(window) - {"min", "max", "scale"}
+        section[draw(_PAIRS if wide else _WRITABLE if plain else _HOLDING)] = window
     return section
 
 
 unit_rules = st.lists(st.sampled_from([0, 1, 2, 247, 255]), min_size=1, max_size=3)
 
 
+_RULE_PARTS: dict[str, st.SearchStrategy[Any]] = {
+    "units": unit_rules,
+    "read": st.just("all"),
+    "write": write_rules(),
+    "read-fifo": st.lists(_HOLDING, min_size=1, max_size=2),
+    "read-file": st.lists(st.sampled_from(["1 0-9999", "4 0-9", "4 5-20", "65535 3"]), min_size=1, max_size=2),
+    "write-file": st.lists(st.sampled_from(["1 0-9999", "4 0-9", "4 5-20", "65535 3"]), min_size=1, max_size=2),
+    "identify": st.sampled_from(["basic", "regular", "extended"]),
+    "diagnose": st.lists(st.sampled_from([0, 2, 11, 18, "function 7", "function 11"]), min_size=1, max_size=3),
+    "control": st.lists(st.sampled_from([1, 3, 4, 10, 20]), min_size=1, max_size=3),
+    "program": st.lists(st.sampled_from([40, 42, 90, 125, 126]), min_size=1, max_size=3),
+    "vendor": st.lists(st.sampled_from([65, 72, 100, 110]), min_size=1, max_size=3),
+}
+_RULE_KEYS = st.sets(st.sampled_from(sorted(_RULE_PARTS)), max_size=5)
+
+
 @st.composite
 def rules(draw: st.DrawFn) -> dict[str, Any]:
     """A `modbus:` section that the parser takes."""
-    section: dict[str, Any] = {"read": draw(st.lists(spans(("holding", "input", "coil", "discrete")), min_size=1))}
-    choices: dict[str, st.SearchStrategy[Any]] = {
-        "units": unit_rules,
-        "read": st.just("all"),
-        "write": write_rules(),
-        "read-fifo": st.lists(spans(("holding",)), min_size=1, max_size=2),
-        "read-file": st.lists(st.sampled_from(["1 0-9999", "4 0-9", "4 5-20", "65535 3"]), min_size=1),
-        "write-file": st.lists(st.sampled_from(["1 0-9999", "4 0-9", "4 5-20", "65535 3"]), min_size=1),
-        "identify": st.sampled_from(["basic", "regular", "extended"]),
-        "diagnose": st.lists(st.sampled_from([0, 2, 11, 18, "function 7", "function 11"]), min_size=1),
-        "control": st.lists(st.sampled_from([1, 3, 4, 10, 20]), min_size=1),
-        "program": st.lists(st.sampled_from([40, 42, 90, 125, 126]), min_size=1),
-        "vendor": st.lists(st.sampled_from([65, 72, 100, 110]), min_size=1),
-    }
-    for key in draw(st.sets(st.sampled_from(sorted(choices)))):
-        section[key] = draw(choices[key])
+    section: dict[str, Any] = {"read": draw(st.lists(_READABLE, min_size=1, max_size=3))}
+    for key in sorted(draw(_RULE_KEYS)):
+        section[key] = draw(_RULE_PARTS[key])
     return section
 
 
@@ -230,8 +236,8 @@ nevers = st.fixed_dictionaries(
     {},
     optional={
         "units": unit_rules,
-        "write": st.lists(spans(("holding", "coil")), min_size=1, max_size=2),
-        "read": st.lists(spans(("holding", "input")), min_size=1, max_size=2),
+        "write": st.lists(_WRITABLE, min_size=1, max_size=2),
+        "read": st.lists(_READABLE, min_size=1, max_size=2),
         "function": st.lists(st.integers(1, 127), min_size=1, max_size=3),
     },
 ).filter(lambda section: set(section) - {"units"})

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 TIMEOUT = 7200
 """Seconds a test may take inside its campaign."""
-PUSH_EXAMPLES = 100
+PUSH_EXAMPLES = 200
 FULL_EXAMPLES = 5000
 
 
