@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from proxy.site.problem import Collector
 
 Path = tuple[str | int, ...]
+MOST_TOLD = 1000
+"""Faults of form in one file; nobody reads more, and the time to tell them would be somebody's to waste (T44)."""
+
 ShapeT = TypeVar("ShapeT", bound=BaseModel)
 
 
@@ -108,7 +111,11 @@ def shaped(document: Document, voice: Voice, shape: type[ShapeT]) -> Draft[Shape
     try:
         return Draft(voice, shape.model_validate(document.value))
     except ValidationError as faults:
-        _tell(voice, [tell(shape, error) for error in faults.errors(include_url=False)])
+        errors = faults.errors(include_url=False)
+        _tell(voice, [tell(shape, error) for error in errors[:MOST_TOLD]])
+        if len(errors) > MOST_TOLD:
+            wrong = f"the file has {len(errors) - MOST_TOLD} more faults of form"
+            voice.error(Finding.BAD_VALUE, (), wrong, "mend those told here first")
         return Draft(voice, None)
 
 

@@ -10,8 +10,8 @@ import unicodedata
 ID_PATTERN = "^[a-z0-9][a-z0-9._-]{0,63}$"
 WILD_PATTERN = "^(?=.*[a-z0-9])[a-z0-9*][a-z0-9._*-]{0,63}$"
 PLACE_PATTERN = "^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
-SPEAKER_PATTERN = f"{WILD_PATTERN}|^role:[a-z0-9][a-z0-9._-]{{0,63}}$|^mbaps:[^*]{{1,64}}$"
-WHO_PATTERN = f"{ID_PATTERN}|^mbaps:[^*]{{1,64}}$"
+SPEAKER_PATTERN = f"{WILD_PATTERN}|^role:[a-z0-9][a-z0-9._-]{{0,63}}$|^mbaps:[^* ][^*]{{0,63}}$"
+WHO_PATTERN = f"{ID_PATTERN}|^mbaps:[^* ][^*]{{0,63}}$"
 URI_PATTERN = "^[a-z][a-z0-9+.-]*:[!-~]{1,240}$"
 
 ID_WORDS = "a name has a-z, 0-9, '-', '.', '_', starts with a letter or digit, and has at most 64 characters"

@@ -213,7 +213,7 @@ class Shapes:
     @classmethod
     def made(cls, schemas: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Shapes:
         """From each protocol's `ProtocolSpec.schema`."""
-        services: dict[str, Any] = {RAW: (_service(ServiceShape.model_json_schema()), None)}
+        services: dict[str, Any] = {RAW: (_service(_join({"type": "object", "additionalProperties": False})), None)}
         services |= {name: (_service(_join(schema["service"])), None) for name, schema in schemas.items()}
         rule = _with_sections(RuleShape, {name: dict(schema["rule"]) for name, schema in schemas.items()})
         never = _with_sections(NeverShape, {name: dict(schema["never"]) for name, schema in schemas.items()})

@@ -35,6 +35,8 @@ Report = Callable[[Place, Path, str, str], None]
 """Called with (place, path, what is wrong, how to mend)."""
 
 MAX_DEPTH = 32
+MAX_VALUES = 100_000
+"""Keys and values of one file: 0.2 s of reading, and far more than a person can oversee."""
 
 # Other control characters, what some editors show as a line break and YAML 1.1 takes for one, and what hides or turns
 # text on a screen so that a reviewer reads another policy than the program.
@@ -214,8 +216,12 @@ class _Reader:
         """Reads events until the root is complete. All the time goes here: a large site is a million values."""
         stack, get = self._stack, self._next
         scalar, mapping, sequence, alias = ev.ScalarEvent, ev.MappingStartEvent, ev.SequenceStartEvent, ev.AliasEvent
+        left = MAX_VALUES
         while stack:
             event = get()
+            left -= 1
+            if left < 0:
+                raise self._stop(event, f"more than {MAX_VALUES} keys and values in one file", "split it")
             kind = type(event)
             frame = stack[-1]
             if kind is scalar:

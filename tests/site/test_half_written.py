@@ -151,7 +151,7 @@ def test_t70_reload_mutants(file: str, bells: Original) -> None:
     seen = {"refused": 0, "same": 0}
 
     @given(text=mutants(SOUND[file]))
-    @settings(max_examples=150, deadline=None, database=None)
+    @settings(max_examples=100, deadline=None, database=None)
     def run(text: str) -> None:
         loaded = bells.with_file(file, text.encode())
         if loaded.site is None:
@@ -173,7 +173,8 @@ def _says_no_more(site: Site, original: Site) -> bool:
         and _permissions(site) <= _permissions(original)
         and _prohibitions(site) >= _prohibitions(original)
         and {d.id: d.bindings for d in site.devices.values()} == {d.id: d.bindings for d in original.devices.values()}
-        and {r.name: r.members for r in site.roles} == {r.name: r.members for r in original.roles}
+        and {(r.name, m) for r in site.roles for m in r.members}
+        <= {(r.name, m) for r in original.roles for m in r.members}
     )
 
 
@@ -205,7 +206,7 @@ def test_t70_any_bytes(bells: Original, data: bytes, file: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_nothing_escapes_the_demo_site(demo: Original, data: st.DataObject) -> None:
     """Random bytes in the real protocol's files too: a problem or a site, never an exception."""
     file = data.draw(st.sampled_from(DEMO))
