@@ -17,9 +17,9 @@ GROUPS = 1024
 DIFFERENT = 8
 """Different actions of one kind that get a record each before they are only counted. *"""
 DIFFERENT_LINKS = 32
-"""The same for connections and their ends. *"""
+"""The same for connections, their ends, and malformed input, which ends a link. *"""
 
-_PER_LINK = frozenset({"connect", "close"})
+_PER_LINK = frozenset({"connect", "close", "malformed"})
 _NEVER = frozenset({"start", "stop", "gap", "retired"})
 
 Key = tuple[object, ...]
@@ -62,7 +62,7 @@ class Repeats:
 class _Group:
     """One kind of event: what was seen of it, and what was counted since the last record."""
 
-    __slots__ = ("due", "many", "pattern", "repeats", "room", "seen")
+    __slots__ = ("due", "last", "many", "pattern", "repeats", "room", "seen")
 
     def __init__(self, record: Record, due: float) -> None:
         self.pattern = record
@@ -70,6 +70,7 @@ class _Group:
         self.room = DIFFERENT_LINKS if record.what in _PER_LINK else DIFFERENT
         self.seen: set[object] = set()
         self.repeats = Repeats()
+        self.last = record
         self.many = False
 
     def is_new(self, mark: object) -> bool:
@@ -80,18 +81,21 @@ class _Group:
 
     def add(self, record: Record) -> None:
         self.repeats.add(record, record.time)
+        self.last = record
         if _link(record) != _link(self.pattern):
             self.many = True
 
     def summary(self) -> Record:
-        """The record of what was counted; counting starts again."""
+        """The record of what was counted; counting starts again. One event needs no sum: it is its own record."""
         like, repeats = self.pattern, self.repeats
+        self.repeats = Repeats()
+        if repeats.count == 1:
+            return self.last
         record = Record(
             like.what, like.subject, reason=like.reason, verdict=like.verdict, detail=like.detail, figures=repeats
         )
         record.many = self.many
         record.time = repeats.last
-        self.repeats = Repeats()
         return record
 
 

@@ -71,7 +71,7 @@ def test_different_reason_rule_speaker_or_device_is_never_merged() -> None:
 def test_refusals_on_other_links_of_one_speaker_merge_and_name_no_link() -> None:
     merger = Merger()
     assert merger.offer(refusal(about=subject(link=1)), 0.0)
-    assert not merger.offer(refusal(about=subject(link=2)), 0.0)
+    assert not any(merger.offer(refusal(about=subject(link=link)), 0.0) for link in (2, 3))
     (record,) = merger.flush()
     assert "link" not in record.fields() and record.fields()["peer"] == "10.3.0.5"
 
@@ -81,6 +81,22 @@ def test_connections_have_a_record_each_until_there_are_very_many() -> None:
     opened = [merger.offer(Record("connect", subject(link=n), verdict=ALLOW), 0.0) for n in range(100)]
     assert opened.count(True) == DIFFERENT_LINKS
     assert total(merger.flush()) == 100 - DIFFERENT_LINKS
+
+
+def test_each_malformed_input_is_told_with_its_link_until_there_are_very_many() -> None:
+    merger = Merger()
+    ended = [Record("malformed", subject(link=n), reason=Reason.MALFORMED, detail=f"{n}") for n in range(100)]
+    assert [merger.offer(record, 0.0) for record in ended].count(True) == DIFFERENT_LINKS
+    assert total(merger.flush()) == 100 - DIFFERENT_LINKS
+
+
+def test_one_repeat_is_a_record_of_its_own() -> None:
+    merger = Merger()
+    first, second = refusal(), refusal()
+    second.time = 7.0
+    assert merger.offer(first, 0.0) and not merger.offer(second, 0.5)
+    assert merger.due(1.0) == [second]
+    assert "count" not in second.fields()
 
 
 def test_ends_of_links_that_merge_keep_their_sums() -> None:

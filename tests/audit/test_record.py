@@ -136,7 +136,7 @@ def test_every_field_and_kind_is_documented() -> None:
     merger = Merger()
     repeated = refusal()
     assert merger.offer(repeated, 0.0)
-    assert not merger.offer(refusal(), 0.1)
+    assert not any(merger.offer(refusal(), 0.1) for _ in range(2))
     figures = LinkFigures({RULE: 1}, {Reason.IDLE: 1}, 1, 1, 1.0)
     with_mac = Subject(
         facts=ConnFacts("l", "10.0.0.1", 1, mac="00:0e:8c:aa:bb:01", certificate=certificate()), principal=SCADA
