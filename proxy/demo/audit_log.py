@@ -1,0 +1,56 @@
+"""Follows the gateway's audit log: verdict, reason and rule in the demo's table are the gateway's own records."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+Fields = dict[str, Any]
+
+PATIENCE = 3.0
+"""Seconds to wait for a record: the gateway writes within a second what it sums up, else within about 30 ms."""
+LOOK = 0.01
+KEPT = 2000
+
+
+class AuditLog:
+    """``folder`` holds the segments, oldest first by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, int] = {}
+        self._records: list[Fields] = []
+
+    def of(self, peers: Collection[str]) -> list[Fields]:
+        """The records about these connections (``address:port``), once each of them has its last one or it took too
+        long. The last record of a connection is its ``close``, or its ``connect`` that came to nothing."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            self.refresh()
+            found = [record for record in self._records if record.get("peer") in peers]
+            ended = {record["peer"] for record in found if _is_last(record)}
+            if ended >= set(peers) or time.monotonic() > until:
+                return found
+            time.sleep(LOOK)
+
+    def refresh(self) -> list[Fields]:
+        """Reads on; returns what is new."""
+        fresh: list[Fields] = []
+        for path in sorted(self._folder.glob("*.jsonl")):
+            with path.open("rb") as file:
+                file.seek(self._read.get(path.name, 0))
+                data = file.read()
+            whole = data.rfind(b"\n") + 1
+            self._read[path.name] = self._read.get(path.name, 0) + whole
+            fresh += [json.loads(line) for line in data[:whole].splitlines()]
+        self._records = [*self._records, *fresh][-KEPT:]
+        return fresh
+
+
+def _is_last(record: Fields) -> bool:
+    return record["what"] == "close" or (record["what"] == "connect" and record.get("verdict") != "allow")

@@ -1,0 +1,62 @@
+"""How to point one's own client at the running plant."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy.demo.workplace import MBAPS, PLAIN
+
+if TYPE_CHECKING:
+    from proxy.demo.workplace import Workplace
+
+SCRIPT = "read_counters.py"
+_PYTHON = """\
+import pathlib, socket, ssl
+
+certs = pathlib.Path(__file__).parent / "certs"
+tls = ssl.create_default_context(cafile=certs / "site-ca.crt")
+tls.load_cert_chain(certs / "scada.crt", certs / "scada.key")
+with tls.wrap_socket(socket.create_connection(("{host}", {port})), server_hostname="{host}") as gateway:
+    gateway.sendall(bytes.fromhex("0001 0000 0006 01 03 0000 0005"))  # read holding 0-4 of unit 1
+    print(gateway.recv(260).hex(" "))
+    gateway.sendall(bytes.fromhex("0002 0000 0006 01 06 0029 0007"))  # write holding 41 = 7: exception 01
+    print(gateway.recv(260).hex(" "))
+"""
+
+
+class Guide:
+    """Writes the small Python client into the working folder and knows the commands. Raises OSError."""
+
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+        self._folder = Path(os.path.relpath(place.folder))
+        bind = place.listener(MBAPS).bind
+        (place.folder / SCRIPT).write_text(_PYTHON.format(host=bind.host, port=bind.port))
+
+    def lines(self, width: int) -> list[str]:
+        """Whole commands: one too long for ``width`` goes on in the next line as a shell would take it."""
+        plain, mbaps = self._place.listener(PLAIN).bind, self._place.listener(MBAPS).bind
+        certs = self._folder / "certs"
+        poll = f"mbpoll -1 -m tcp -p {plain.port} -a 1"
+        openssl = (
+            f"openssl s_client -connect {mbaps} -CAfile {certs}/site-ca.crt"
+            f" -cert {certs}/scada.crt -key {certs}/scada.key"
+        )
+        commands = [
+            ("read", f"{poll} -r 1 -c 5 {plain.host}"),
+            ("write", f"{poll} -r 42 {plain.host} 7"),
+            ("mbaps", f"python3 {self._folder / SCRIPT}"),
+            ("mbaps", openssl),
+            ("audit", f"tail -f {self._folder}/var/audit/*.jsonl"),
+            ("PLC", f"tail -f {self._folder / self._place.record.name}"),
+            ("status", f"curl -s http://{self._place.site.admin}/status"),
+        ]
+        lines = ["Your own client, from another terminal (Ctrl-C here ends the plant):"]
+        for what, command in commands:
+            first, *more = textwrap.wrap(command, max(40, width - 12), break_long_words=False, break_on_hyphens=False)
+            lines.append(f"  {what:<7} {first}" + (" \\" if more else ""))
+            lines += [f"          {part}" + (" \\" if part != more[-1] else "") for part in more]
+        return lines

@@ -1,0 +1,134 @@
+"""The demo that goes on: the steps again and again at a pace that eyes can follow, until Ctrl-C."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from proxy.demo.runner import Runner
+from proxy.demo.screen import Screen, is_live, paint
+from proxy.demo.steps import all_steps
+from proxy.demo.table import Table, clip
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from proxy.demo.audit_log import Fields
+    from proxy.demo.guide import Guide
+    from proxy.demo.plant import Plant
+    from proxy.demo.step import Result, Step
+
+PACE = 1.5
+"""Seconds from one step to the next."""
+REDRAW = 0.25
+VISITORS = 3
+"""Records about the person's own clients that are shown."""
+HERE = "127.0.0.1:"
+"""Where those come from; the demo's own clients have other addresses."""
+
+
+class Live:
+    """``go`` returns by KeyboardInterrupt alone. ``failed`` counts the steps that were not as expected."""
+
+    def __init__(self, plant: Plant, guide: Guide, output: TextIO) -> None:
+        self._plant = plant
+        self._guide = guide
+        self._output = output
+        self._runner = Runner(plant, alone=False)
+        self._steps = all_steps()
+        self._rows: list[Result] = []
+        self._yours: list[str] = []
+        self._screen: Screen | None = None
+        self.done = 0
+        self.failed = 0
+
+    def go(self) -> None:
+        if is_live(self._output):
+            with Screen(self._output) as self._screen:
+                self._rounds()
+        else:
+            self._say(*self._guide.lines(10_000), "", self._table().head())
+            self._rounds()
+
+    def _rounds(self) -> None:
+        while True:
+            for step in self._steps:
+                self._draw(step)
+                self._take(self._runner.perform(step))
+                self._wait()
+            self._take(self._runner.account())
+            self._wait()
+
+    def _take(self, result: Result) -> None:
+        self.done += 1
+        self.failed += not result.ok
+        self._rows = [*self._rows, result][-200:]
+        if self._screen is None:
+            self._say(self._table().row(result))
+            if not result.ok:
+                self._say(*_why(result))
+
+    def _wait(self) -> None:
+        until = time.monotonic() + PACE
+        while (left := until - time.monotonic()) > 0:
+            for record in self._plant.audit.refresh():
+                if record.get("peer", "").startswith(HERE) and (text := _yours(record)):
+                    self._yours = [*self._yours, text][-VISITORS:]
+                    if self._screen is None:
+                        self._say(f"      {text}")
+            self._draw(None)
+            time.sleep(min(REDRAW, left))
+
+    def _draw(self, step: Step | None) -> None:
+        if self._screen is None:
+            return
+        width, height = self._screen.size
+        table = Table.fitting(self._steps, width, paint)
+        top = [clip(line, width) for line in self._header()]
+        bottom = [clip(line, width) for line in self._yours]
+        bottom = ["", *bottom, *self._guide.lines(width)]
+        rows = [line for result in self._rows for line in self._row(table, result, width)]
+        if step is not None:
+            rows.append(table.waiting(step))
+        room = max(3, height - len(top) - len(bottom) - 2)
+        rows = rows[-room:]
+        self._screen.show([*top, "", table.head(), *rows, *[""] * (room - len(rows)), *bottom])
+
+    def _header(self) -> list[str]:
+        health = self._plant.scada.health()
+        site, place = self._plant.place.site, self._plant.place
+        doors = ", ".join(f"{listener.name} {listener.bind}" for listener in site.listeners)
+        times = f"last {health.last * 1000:.1f} ms, p99 {health.p99 * 1000:.1f} ms"
+        return [
+            f"Bulkhead demo, site {site.name}: {doors} -> PLC {':'.join(map(str, place.plc))}",
+            f"SCADA: {health.polls} polls, {health.failures} failed, {times}, {health.bottles} bottles",
+            f"Steps: {self.done}, {self.failed} not as expected",
+        ]
+
+    def _row(self, table: Table, result: Result, width: int) -> list[str]:
+        more = [] if result.ok else [clip(line, width) for line in _why(result)]
+        return [table.row(result), *more]
+
+    def _table(self) -> Table:
+        return Table.fitting(self._steps, shutil.get_terminal_size((120, 40)).columns)
+
+    def _say(self, *lines: str) -> None:
+        self._output.write("".join(f"{line}\n" for line in lines))
+        self._output.flush()
+
+
+def _why(result: Result) -> list[str]:
+    return [f"      expected  {result.expected}", f"      observed  {result.observed}"]
+
+
+def _yours(record: Fields) -> str:
+    """One of the person's own requests, in the gateway's words; empty for what says nothing new."""
+    allowed = record.get("allowed")
+    if record["what"] == "close" and allowed:
+        through = ", ".join(f"{count} by {rule}" for rule, count in allowed.items())
+        return f"yours: {record.get('who', 'unknown')}: allowed {through}"
+    if record["what"] in ("refuse", "malformed") or (record["what"] == "connect" and record.get("reason")):
+        what = record.get("action") or record.get("detail") or record["what"]
+        return f"yours: {record.get('who', 'unknown')}: refused {record['reason']} {record['slug']}: {what}"
+    return ""

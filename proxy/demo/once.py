@@ -1,0 +1,70 @@
+"""The demo that ends: every step once, and an answer that a machine can take."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from proxy.demo.runner import Runner
+from proxy.demo.steps import all_steps
+from proxy.demo.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.demo.plant import Plant
+    from proxy.demo.step import Result
+
+WIDTH = 130
+"""Room for every column; what is printed once may be wider than a screen."""
+
+
+def play(plant: Plant, took: Callable[[Result], None]) -> list[Result]:
+    """All results; ``took`` gets each as it comes."""
+    runner = Runner(plant, alone=True)
+    results: list[Result] = []
+    for step in all_steps():
+        results.append(runner.perform(step))
+        took(results[-1])
+    results.append(runner.account())
+    took(results[-1])
+    return results
+
+
+def as_json(plant: Plant) -> tuple[str, bool]:
+    results = play(plant, lambda _: None)
+    good = all(result.ok for result in results)
+    steps = [
+        {
+            "name": f"{result.who}: {result.name}",
+            "expected": result.expected,
+            "observed": result.observed,
+            "ok": result.ok,
+        }
+        for result in results
+    ]
+    return json.dumps({"steps": steps, "ok": good}, indent=2), good
+
+
+def as_text(plant: Plant, say: Callable[[str], None]) -> bool:
+    """The table, a line after each step, and a line about all of it."""
+    began = time.monotonic()
+    table = Table.fitting(all_steps(), WIDTH)
+    say(table.head())
+
+    def took(result: Result) -> None:
+        say(table.row(result))
+        if not result.ok:
+            say(f"      expected  {result.expected}")
+            say(f"      observed  {result.observed}")
+
+    results = play(plant, took)
+    good = sum(result.ok for result in results)
+    health = plant.scada.health()
+    say("")
+    say(
+        f"{good} of {len(results)} as expected in {time.monotonic() - began:.1f} s;"
+        f" the SCADA polled {health.polls} times meanwhile, {health.failures} failed, p99 {health.p99 * 1000:.1f} ms"
+    )
+    return good == len(results)
