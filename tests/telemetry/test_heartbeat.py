@@ -49,8 +49,8 @@ async def test_it_beats_on_a_real_loop() -> None:
     heart = Heartbeat(time.monotonic)
     heart.start(asyncio.get_running_loop())
     try:
-        await asyncio.sleep(3 * PERIOD)
-        assert heart.age < 2 * PERIOD
+        await asyncio.sleep(10 * PERIOD)
+        assert heart.age < 5 * PERIOD
         time.sleep(0.5)  # noqa: ASYNC251 - the blocked loop is the test
         await asyncio.sleep(0.01)
         assert heart.lag > 0.3
