@@ -27,6 +27,7 @@ NOUNS = {
         "Make the site's certificate authority; issue, show and revoke certificates.",
     ),
     "status": ("proxy.cli.status", "Show what a running gateway is doing."),
+    "audit": ("proxy.cli.audit", "Verify the records of what happened."),
     "schema": ("proxy.cli.schema", "Print or write the JSON Schemas of the site files."),
     "demo": ("proxy.cli.demo", "Run a small simulated plant behind the gateway."),
 }
