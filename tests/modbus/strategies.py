@@ -6,6 +6,7 @@ Addresses crowd around a few places, so that rules and requests meet at their ed
 from __future__ import annotations
 
 import struct
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -131,6 +132,36 @@ def spoilt(draw: st.DrawFn) -> bytes:
     return bytes(pdu[:253])
 
 
+def _made(seed: int) -> bytes:
+    """A request of some function, cheaply: for tests that need many at a time."""
+    random = Random(seed)
+    start = random.choice([random.randrange(24), random.randrange(65500, 65536), random.randrange(65536)])
+    few = random.choice([1, 1, 2, 3, 8])
+    values = [random.choice([0, 1, 100, 0x8000, 0xFFFF, random.randrange(65536)]) for _ in range(few)]
+    data = struct.pack(f">{few}H", *values)
+    function = random.choice([1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 11, 12, 15, 16, 16, 17, 20, 21, 22, 23, 24, 40, 43, 65, 90])
+    record = struct.pack(">BHHH", 6, random.choice([1, 4]), random.randrange(20), few)
+    body = {
+        5: struct.pack(">HH", start, random.choice([0, 0xFF00])),
+        6: struct.pack(">HH", start, values[0]),
+        8: struct.pack(">HH", random.choice([0, 1, 2, 4, 10, 11, 20]), 0),
+        15: struct.pack(">HHBB", start, few, 1, random.randrange(1 << few)),
+        16: struct.pack(">HHB", start, few, 2 * few) + data,
+        20: bytes((7,)) + record,
+        21: bytes((7 + 2 * few,)) + record + data,
+        22: struct.pack(">HHH", start, random.choice([0, 0xFFF0, 0xFFFF]), values[0]),
+        23: struct.pack(">HHHHB", start, few, random.randrange(24), few, 2 * few) + data,
+        24: struct.pack(">H", start),
+        43: bytes((14, random.randint(1, 4), random.choice([0, 3, 128]))),
+        90: b"\0\2",
+    }
+    plain = b"" if function in (7, 11, 12, 17, 40, 65) else struct.pack(">HH", start, few)
+    return bytes((function,)) + body.get(function, plain)
+
+
+ready_made = st.sampled_from([_made(seed) for seed in range(600)])
+"""Requests out of a box: every function, small, quick to draw."""
+many_pdus = st.one_of(ready_made, ready_made, ready_made, spoilt())
 any_pdus = st.one_of(requests, spoilt(), st.binary(min_size=1, max_size=253))
 """Whatever fits into a frame."""
 
