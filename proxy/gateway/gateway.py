@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from proxy.core.reason import Reason
@@ -20,8 +20,6 @@ from proxy.gateway.upstream import UpstreamDriver
 if TYPE_CHECKING:
     from proxy.core.facts import ConnFacts
     from proxy.gateway.ports import Entrance, Journal, Judges, Limits, Timing
-
-_log = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -115,8 +113,7 @@ class Gateway:
             try:
                 link.start()
             except Exception:
-                _log.exception("link %d could not be started", link.number)
-                link.evict()
+                link.failed("the start")
 
         return Listener(entrance, loop=self._loop, parse_syn=self._parse_syn, arrived=arrived, counts=counts)
 
@@ -126,7 +123,7 @@ class Gateway:
         if entrance.service.shared and key in self._shared:
             return self._shared[key]
         driver = UpstreamDriver(
-            entrance.protocol.upstream(entrance.service.options),
+            partial(entrance.protocol.upstream, entrance.service.options),
             entrance.device,
             entrance.service,
             loop=self._loop,

@@ -313,10 +313,10 @@ class Link:
             self._counts.limited += 1
             self._refuse(limit, "", now)
             return
+        self.inspector = entrance.protocol.inspector(authority.decide_all, entrance, entrance.service.options)
         self._phase = Phase.OPEN
         self._phase_until = float("inf")
         self._recheck_at = now + self._timing.recheck
-        self.inspector = entrance.protocol.inspector(authority.decide_all, entrance, entrance.service.options)
         self._counts.live += 1
         self._journal.opened(self)
         self._alarm.by(self._recheck_at, now)

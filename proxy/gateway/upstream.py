@@ -37,7 +37,7 @@ class UpstreamDriver:
 
     def __init__(
         self,
-        upstream: Upstream,
+        make: Callable[[], Upstream],
         device: Device,
         service: Service,
         *,
@@ -49,10 +49,11 @@ class UpstreamDriver:
         counts: DeviceCounts,
         single: bool,
     ) -> None:
-        """``single``: for one link alone, and gone with it."""
+        """``make`` builds the upstream, and another one if it fails. ``single``: for one link alone, gone with it."""
         self.device = device
         self._single = single
-        self._upstream = upstream
+        self._make = make
+        self._upstream = make()
         self._service = service
         self._loop = loop
         self._poller = poller
@@ -85,16 +86,12 @@ class UpstreamDriver:
         if self._links.pop(link.number, None) is not None:
             self._guarded(lambda: self._upstream.leave(link.number, now, self._out), now)
         if self._single:
-            for connection in self._connections.values():
-                if connection.up:
-                    self._counts.open -= 1
             self.close()
 
     def close(self) -> None:
         self._alarm.cancel()
-        for connection in list(self._connections.values()):
-            connection.close()
-        self._connections.clear()
+        for number in list(self._connections):
+            self._close_connection(number)
 
     def _gathered(self) -> None:
         self._gathering = False
@@ -109,10 +106,13 @@ class UpstreamDriver:
         self._carry(now)
 
     def _failed(self) -> None:
-        """An upstream that raises has a bug: its links end, its connections close, the other devices go on."""
+        """An upstream that raises has a bug: its links end, its connections close, the other devices go on. Its state
+        is worth nothing any more, so links that come later get a new one."""
         _log.exception("device %s: the upstream failed; its links are closed", self.device.id)
         self.close()
-        for link in list(self._links.values()):
+        links, self._links = self._links, {}
+        self._upstream, self._out = self._make(), UpstreamEffects()
+        for link in links.values():
             link.end(Reason.INSPECTOR_ERROR)
 
     def _carry(self, now: float) -> None:

@@ -14,7 +14,6 @@ from proxy.core.evidence import Evidence, Outcome, Strength
 from proxy.core.inventory import Device, Service
 from proxy.core.origin import Origin, RuleRef
 from proxy.core.principal import Principal
-from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.ports import Entrance, Judges, Limits, ListenerCounts, Timing
@@ -25,6 +24,7 @@ from tests.support.net import LOCAL, free_port
 if TYPE_CHECKING:
     from proxy.core.events import Event
     from proxy.core.facts import ConnFacts
+    from proxy.core.reason import Reason
     from proxy.gateway.link import Link
     from proxy.protocols.base import Decide, ProtocolSpec
     from tests.support.keys import Keys
@@ -123,6 +123,8 @@ class Inside:
     wall: Callable[[], float] = time.time
     revoked: set[int] = field(default_factory=set)
     journal: FakeJournal = field(default_factory=FakeJournal)
+    clients: list[asyncio.StreamWriter] = field(default_factory=list)
+    """Cut when this ends."""
 
     async def __aenter__(self) -> Inside:
         self.gateway = Gateway(
@@ -141,6 +143,9 @@ class Inside:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         await self.gateway.drain()
+        for client in self.clients:
+            client.transport.abort()
+        await asyncio.sleep(0)
 
     @property
     def port(self) -> int:

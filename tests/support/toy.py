@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.protocols.base import UpstreamState
-from tests.support.net import free_port
+from tests.support.net import free_port, until
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
@@ -328,6 +328,7 @@ class ToyDevice:
             self._server.close()
             self._server = None
         self.hang_up()
+        await until(lambda: not self._writers, what="the device's connections are gone")
 
     def hang_up(self) -> None:
         for writer in self._writers:
