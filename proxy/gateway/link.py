@@ -191,26 +191,29 @@ class Link:
         now = self._clock()
         self.bytes_in += len(data)
         try:
-            if self._phase is Phase.OPEN and data:
-                self._received(data, now)
-            else:
+            if self._phase is not Phase.OPEN or not data:
                 self._at_the_edge(data, now)
+            elif self._tls is None:
+                self._inspect(data, now)
+            elif plain := self._tls.receive(data):
+                self._inspect(plain, now)
+                if self._tls.ended:
+                    self._ended(now)
+            else:
+                self._tls_alone(self._tls, now)
         except TlsFailure as failure:
             self._tls_failed(str(failure), now)
         except Exception:
             self.failed("input")
 
-    def _received(self, data: bytes, now: float) -> None:
-        tls = self._tls
-        if tls is not None:
-            data = tls.receive(data)
-        if data:
-            self.inspector.from_client(data, now, self._out)  # type: ignore[union-attr] # open: there is one
-            self.flush(now)
-        elif tls is not None:
-            # TLS itself may have something to say: that it does not renegotiate, for one.
-            self._say(tls.outgoing(), now)
-        if tls is not None and tls.ended:
+    def _inspect(self, data: bytes, now: float) -> None:
+        self.inspector.from_client(data, now, self._out)  # type: ignore[union-attr] # open: there is one
+        self.flush(now)
+
+    def _tls_alone(self, tls: TlsSession, now: float) -> None:
+        """No byte for the inspector, but TLS may have something to say: that it does not renegotiate, for one."""
+        self._say(tls.outgoing(), now)
+        if tls.ended:
             self._ended(now)
 
     def _at_the_edge(self, data: bytes, now: float) -> None:
@@ -263,8 +266,12 @@ class Link:
 
     def _first_bytes(self, now: float) -> None:
         """What the client sent right behind its handshake."""
-        if self._phase is Phase.OPEN:
-            self._received(b"", now)
+        if self._phase is not Phase.OPEN or self._tls is None:
+            return
+        if plain := self._tls.receive(b""):
+            self._inspect(plain, now)
+        if self._tls.ended:
+            self._ended(now)
 
     def _certificate(self, tls: TlsSession) -> tuple[CertificateFacts | None, Reason | None]:
         """What OpenSSL's chain check leaves open: resumption (T09), revocation, and the dates once more."""

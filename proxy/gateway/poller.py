@@ -81,24 +81,21 @@ class Poller:
     def _round(self) -> None:
         readers, writers = self._readers, self._writers
         self._inside = True
-        try:
-            for fd, events in self._epoll.poll(0):
-                # A callback may have closed a socket whose event is still in this list: then there is no callback.
-                # An error or a hang-up comes with neither flag; reading or writing finds out what it is.
-                if events != _WRITE and (callback := readers.get(fd)) is not None:
-                    self._call(callback)
-                if events != _READ and (callback := writers.get(fd)) is not None:
-                    self._call(callback)
-            while self._after:
-                after, self._after = self._after, []
-                for callback in after:
-                    self._call(callback)
-        finally:
-            self._inside = False
-
-    def _call(self, callback: Callback) -> None:
-        """One that raises is a bug of its owner, and the owner's alone."""
-        try:
-            callback()
-        except Exception:
-            _log.exception("a socket callback failed")
+        for fd, events in self._epoll.poll(0):
+            # A callback may have closed a socket whose event is still in this list: then there is no callback.
+            # An error or a hang-up comes with neither flag; reading or writing finds out what it is.
+            try:
+                if events != _WRITE and fd in readers:
+                    readers[fd]()
+                if events != _READ and fd in writers:
+                    writers[fd]()
+            except Exception:
+                _log.exception("a socket callback failed")
+        while self._after:
+            after, self._after = self._after, []
+            for callback in after:
+                try:
+                    callback()
+                except Exception:
+                    _log.exception("sending what was gathered failed")
+        self._inside = False

@@ -32,31 +32,53 @@ IDLE = 30.0
 """Seconds an unused connection is kept when no master is left: PLC sockets are few."""
 BACKOFF = (0.25, 5.0)
 """Seconds between dials of an unreachable device, doubled from the first to the last."""
-EXPECTATIONS = 4096
+QUESTIONS = 4096
 """Remembered request shapes; polling asks the same few over and over."""
 
 
-_Queued = tuple[float, bytes, Expect | None]
-"""A request that waits: since when, the master's frame, the answer it must get (None: none will come)."""
+class _Question:
+    """What a request (all but its transaction id) asks for, worked out once and remembered.
+
+    ``answer`` None: nothing will answer. An answer whose form is fixed is known by its length and first bytes:
+    ``size`` of the whole frame and ``start`` of it behind the transaction id. Otherwise ``size`` is 0.
+    """
+
+    __slots__ = ("answer", "size", "start")
+
+    def __init__(self, unit: int, answer: Expect | None) -> None:
+        self.answer = answer
+        self.start = b""
+        self.size = 0
+        if answer is not None and answer.length and answer.check is None:
+            self.size = HEADER + 1 + answer.length
+            self.start = b"%b%c%b" % ((answer.length + 1).to_bytes(4, "big"), unit, answer.prefix)
+
+
+_Queued = tuple[float, bytes, _Question]
+"""A request that waits: since when, the master's frame, and what it asks."""
 
 
 class _Master:
-    __slots__ = ("connection", "queue", "under_way")
+    """``connection`` is the one it used last; it stays there while requests are under way. ``here`` until it leaves."""
 
-    def __init__(self) -> None:
+    __slots__ = ("connection", "here", "number", "queue", "under_way")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.here = True
         self.queue: deque[_Queued] = deque()
         self.connection: _Connection | None = None
         self.under_way = 0
 
 
-_Pending = tuple[int, bytes, Expect, float]
-"""A request on the wire: master, its frame up to the function code, the answer it must get, when it is given up.
-A plain tuple: one is made and unpacked per request."""
+_Pending = tuple[_Master, bytes, _Question, float]
+"""A request on the wire: whose, the master's frame, what it asks, when it is given up. A plain tuple, since one is
+made per request. A master that has left stays in here, so that its answer is known and thrown away."""
 
 
 class _Connection:
-    """``retired``: ids whose request timed out; they stay taken until the late answer came, or it would be given to
-    somebody else's question."""
+    """``pending`` is keyed by our transaction id as two bytes, oldest first. ``retired``: ids whose request timed out;
+    they stay taken until the late answer came, or it would be given to somebody else's question."""
 
     __slots__ = ("number", "open", "pending", "rest", "retired", "tid")
 
@@ -65,8 +87,8 @@ class _Connection:
         self.open = False
         self.tid = 0
         self.rest = b""
-        self.pending: dict[int, _Pending] = {}
-        self.retired: set[int] = set()
+        self.pending: dict[bytes, _Pending] = {}
+        self.retired: set[bytes] = set()
 
     def load(self) -> int:
         return len(self.pending) + len(self.retired)
@@ -78,9 +100,9 @@ class ModbusDevice:
     def __init__(self, service: ModbusService) -> None:
         self._service = service
         self._masters: dict[int, _Master] = {}
-        self._waiting: deque[int] = deque()
+        self._waiting: deque[_Master] = deque()
         self._connections: dict[int, _Connection] = {}
-        self._expectations: dict[bytes, Expect] = {}
+        self._questions: dict[bytes, _Question] = {}
         self._failures = 0
         self._dial_after = -math.inf
         self._more_after = -math.inf
@@ -88,21 +110,20 @@ class ModbusDevice:
 
     def submit(self, client: int, message: bytes, now: float, out: UpstreamEffects) -> None:
         """Raises ValueError for what is no request: an inspector that forwards such has a bug."""
-        key = message[HEADER:]
-        expected = self._expectations.get(key) or self._expectation(key)
+        key = message[2:]
+        question = self._questions.get(key) or self._learn(key)
         master = self._masters.get(client)
         if master is None:
-            master = self._masters[client] = _Master()
+            master = self._masters[client] = _Master(client)
             self._idle_since = None
         if not master.queue:
             connection = self._connection_for(master)
             if connection is not None:
-                self._send(connection, client, master, message, expected, now, out)
+                self._send(connection, master, message, question, now, out)
                 return
-        self._enqueue(client, master, (now, message, expected), out)
-        if len(self._connections) == self._service.connections:
-            return
-        self._dial(now, out)
+        self._enqueue(master, (now, message, question), out)
+        if len(self._connections) < self._service.connections:
+            self._dial(now, out)
 
     def opened(self, connection: int, now: float, out: UpstreamEffects) -> None:
         if (it := self._connections.get(connection)) is not None:
@@ -117,7 +138,21 @@ class ModbusDevice:
         if it.rest:
             data = it.rest + data
         at, end = 0, len(data)
+        pending, clients = it.pending, out.clients
         while end - at >= HEADER:
+            tid = data[at : at + 2]
+            entry = pending.get(tid)
+            if entry is not None:
+                master, message, question, _ = entry
+                after = at + question.size
+                # The common answer, settled by length and first bytes.
+                if question.size and after <= end and data.startswith(question.start, at + 2):
+                    del pending[tid]
+                    master.under_way -= 1
+                    if master.here:
+                        clients.append((master.number, message[:2] + data[at + 2 : after]))
+                    at = after
+                    continue
             after = at + HEADER + data[at + 5]
             # LEN of an answer is at least 3: unit, function, and one byte more.
             if data[at + 2 : at + 5] != b"\0\0\0" or not 3 <= data[at + 5] <= 254:
@@ -125,7 +160,7 @@ class ModbusDevice:
                 return
             if after > end:
                 break
-            if not self._answer(it, data[at:after], now, out):
+            if not self._answer(it, tid, data[at:after], now, out):
                 return
             at = after
         it.rest = data[at:]
@@ -140,13 +175,17 @@ class ModbusDevice:
             self._dial_failed(now, out)
         elif it.pending:
             out.events.append((None, Event("device", reason=Reason.UPSTREAM_SILENT, detail=_unknown_outcome(it))))
+        it.open = False
         self._fail_pending(it, out)
         self._pump(now, out)
 
     def leave(self, client: int, now: float, out: UpstreamEffects) -> None:
-        self._masters.pop(client, None)
-        if client in self._waiting:
-            self._waiting.remove(client)
+        master = self._masters.pop(client, None)
+        if master is not None:
+            master.here = False
+            if master.queue:
+                master.queue.clear()
+                self._waiting.remove(master)
         if not self._masters:
             self._idle_since = now
 
@@ -164,19 +203,18 @@ class ModbusDevice:
         for connection in list(self._connections.values()):
             self._expire(connection, now, out)
         if self._idle_since is not None and now >= self._idle_since + IDLE:
-            for number in list(self._connections):
-                del self._connections[number]
-                out.hang_up.append(number)
+            for connection in list(self._connections.values()):
+                self._hang_up(connection, out)
         self._pump(now, out)
 
-    def _enqueue(self, client: int, master: _Master, queued: _Queued, out: UpstreamEffects) -> None:
+    def _enqueue(self, master: _Master, queued: _Queued, out: UpstreamEffects) -> None:
         if not self._connections and queued[0] < self._dial_after:
-            self._turn_down(client, queued, p.NO_PATH, out)
+            self._turn_down(master, queued, p.NO_PATH, out)
         elif len(master.queue) >= QUEUE:
-            self._turn_down(client, queued, p.SERVER_BUSY, out)
+            self._turn_down(master, queued, p.SERVER_BUSY, out)
         else:
             if not master.queue:
-                self._waiting.append(client)
+                self._waiting.append(master)
             master.queue.append(queued)
 
     def _dial(self, now: float, out: UpstreamEffects) -> None:
@@ -192,16 +230,15 @@ class ModbusDevice:
                 return
 
     def _connection_for(self, master: _Master) -> _Connection | None:
-        """A connection with room. The one in use, while the master has requests under way."""
+        """A connection with room: the one it used last, and no other while the master has requests under way."""
         pipeline = self._service.pipeline
+        used = master.connection
+        if used is not None and used.open and len(used.pending) + len(used.retired) < pipeline:
+            return used
         if master.under_way:
-            used = master.connection
-            return used if used is not None and len(used.pending) + len(used.retired) < pipeline else None
-        best: _Connection | None = None
-        for it in self._connections.values():
-            if it.open and it.load() < pipeline and (best is None or it.load() < best.load()):
-                best = it
-        return best
+            return None
+        free = [it for it in self._connections.values() if it.open and it.load() < pipeline]
+        return min(free, key=_Connection.load) if free else None
 
     def _pump(self, now: float, out: UpstreamEffects) -> None:
         """Round robin over the masters that wait, until none of them finds room."""
@@ -209,65 +246,61 @@ class ModbusDevice:
         passed = 0
         room = sum(self._service.pipeline - it.load() for it in self._connections.values() if it.open)
         while room > 0 and passed < len(waiting):
-            client = waiting.popleft()
-            master = self._masters[client]
+            master = waiting.popleft()
             connection = self._connection_for(master)
             if connection is None:  # bound to a busy connection: that must not stop the others
                 passed += 1
-                waiting.append(client)
+                waiting.append(master)
                 continue
             passed = 0
             queued = master.queue.popleft()
-            since, message, expected = queued
+            since, message, question = queued
             if now - since > self._service.timeout:
-                self._turn_down(client, queued, p.SERVER_BUSY, out)
+                self._turn_down(master, queued, p.SERVER_BUSY, out)
             else:
-                self._send(connection, client, master, message, expected, now, out)
-                room -= expected is not None
+                self._send(connection, master, message, question, now, out)
+                room -= question.answer is not None
             if master.queue:
-                waiting.append(client)
+                waiting.append(master)
         if waiting and len(self._connections) < self._service.connections:
             self._dial(now, out)
 
     def _send(
         self,
         it: _Connection,
-        client: int,
         master: _Master,
         message: bytes,
-        expected: Expect | None,
+        question: _Question,
         now: float,
         out: UpstreamEffects,
     ) -> None:
-        tid = (it.tid + 1) & 0xFFFF
+        number = it.tid = (it.tid + 1) & 0xFFFF
+        tid = number.to_bytes(2, "big")
         while tid in it.pending or tid in it.retired:
-            tid = (tid + 1) & 0xFFFF
-        it.tid = tid
-        frame = tid.to_bytes(2, "big") + message[2:]
+            number = it.tid = (number + 1) & 0xFFFF
+            tid = number.to_bytes(2, "big")
         if (sends := out.device.get(it.number)) is None:
-            out.device[it.number] = [frame]
-        else:
-            sends.append(frame)
-        if expected is not None:
-            it.pending[tid] = (client, message[:8], expected, now + self._service.timeout)
+            sends = out.device[it.number] = []
+        sends.append(tid + message[2:])
+        if question.answer is not None:
+            it.pending[tid] = (master, message, question, now + self._service.timeout)
             master.connection = it
             master.under_way += 1
 
-    def _expectation(self, key: bytes) -> Expect | None:
-        """For a unit and PDU that were not asked lately."""
-        request = p.decode(key[1:])
+    def _learn(self, key: bytes) -> _Question:
+        """Works out what was not asked lately. ``key`` is a frame without its transaction id."""
+        request = p.decode(key[5:])
         if isinstance(request, p.Malformed | p.Wrong | p.Unknown):
             raise ValueError(f"an inspector forwarded what is no request: {request}")
-        expected = None if key[0] == 0 else expect(request)
-        if expected is not None:
-            if len(self._expectations) >= EXPECTATIONS:
-                self._expectations.clear()
-            self._expectations[key] = expected
-        return expected
+        unit = key[4]
+        question = _Question(unit, None if unit == 0 else expect(request))
+        if len(self._questions) >= QUESTIONS:
+            self._questions.clear()
+        self._questions[key] = question
+        return question
 
-    def _answer(self, it: _Connection, frame: bytes, now: float, out: UpstreamEffects) -> bool:
-        """One whole answer. False when it cost the connection."""
-        tid = frame[0] << 8 | frame[1]
+    def _answer(self, it: _Connection, tid: bytes, frame: bytes, now: float, out: UpstreamEffects) -> bool:
+        """One whole answer that was not settled at a glance. False when it cost the connection."""
         pending = it.pending.get(tid)
         if pending is None:
             late = tid in it.retired
@@ -275,19 +308,16 @@ class ModbusDevice:
             what = "a late answer" if late else "an answer to no question"
             out.events.append((None, Event("device", reason=Reason.UPSTREAM_INVALID, detail=f"{what} (dropped)")))
             return True
-        client, head, expected, _ = pending
-        length = expected.length
-        # An answer of fixed shape is settled by its length and first bytes, which is nearly every answer.
-        quick = len(frame) == 7 + length and length and expected.check is None and frame.startswith(expected.prefix, 7)
-        same_unit = frame[6] == head[6] or self._service.answers_other_unit
-        if not same_unit or not (quick or expected.fits(frame[7:]) or is_exception(frame[7:], head[7])):
-            self._invalid(it, f"answer to function {head[7]} of unit {head[6]} does not fit", now, out)
+        master, message, question, _ = pending
+        same_unit = frame[6] == message[6] or self._service.answers_other_unit
+        fits = question.answer is not None and question.answer.fits(frame[7:])
+        if not same_unit or not (fits or is_exception(frame[7:], message[7])):
+            self._invalid(it, f"answer to function {message[7]} of unit {message[6]} does not fit", now, out)
             return False
         del it.pending[tid]
-        master = self._masters.get(client)
-        if master is not None:
-            master.under_way -= 1
-            out.clients.append((client, head[:2] + frame[2:6] + head[6:7] + frame[7:]))
+        master.under_way -= 1
+        if master.here:
+            out.clients.append((master.number, message[:2] + frame[2:6] + message[6:7] + frame[7:]))
         return True
 
     def _invalid(self, it: _Connection, what: str, now: float, out: UpstreamEffects) -> None:
@@ -305,15 +335,16 @@ class ModbusDevice:
             pending = it.pending.pop(tid)
             it.retired.add(tid)
             self._no_answer(pending, out)
-            client, head, _, _ = pending
-            detail = f"function {head[7]} of unit {head[6]} unanswered for {self._service.timeout:g} s"
-            out.events.append((client, Event("device", reason=Reason.UPSTREAM_SILENT, detail=detail)))
+            master, message, _, _ = pending
+            detail = f"function {message[7]} of unit {message[6]} unanswered for {self._service.timeout:g} s"
+            out.events.append((master.number, Event("device", reason=Reason.UPSTREAM_SILENT, detail=detail)))
         if expired and len(it.retired) >= self._service.pipeline:
             # Every slot waits for an answer that may never come; a new connection forgets them safely.
             self._hang_up(it, out)
 
     def _hang_up(self, it: _Connection, out: UpstreamEffects) -> None:
         del self._connections[it.number]
+        it.open = False
         out.hang_up.append(it.number)
         self._fail_pending(it, out)
 
@@ -323,22 +354,21 @@ class ModbusDevice:
         it.pending.clear()
 
     def _no_answer(self, pending: _Pending, out: UpstreamEffects) -> None:
-        client, head, _, _ = pending
-        master = self._masters.get(client)
-        if master is not None:
-            master.under_way -= 1
-            out.clients.append((client, exception(head, p.NO_ANSWER)))
+        master, message, _, _ = pending
+        master.under_way -= 1
+        if master.here:
+            out.clients.append((master.number, exception(message, p.NO_ANSWER)))
 
-    def _turn_down(self, client: int, queued: _Queued, code: int, out: UpstreamEffects) -> None:
+    def _turn_down(self, master: _Master, queued: _Queued, code: int, out: UpstreamEffects) -> None:
         """Answers a request that is not sent. What has no answer (broadcast, listen only) gets none here either: its
         transaction id may already be that of the next question. It leaves a record instead."""
-        _, message, expected = queued
-        if expected is not None:
-            out.clients.append((client, exception(message, code)))
+        _, message, question = queued
+        if question.answer is not None:
+            out.clients.append((master.number, exception(message, code)))
             return
         reason = Reason.OVERLOAD if code == p.SERVER_BUSY else Reason.UPSTREAM_UNREACHABLE
         detail = f"function {message[7]} of unit {message[6]}, which has no answer, was dropped"
-        out.events.append((client, Event("device", reason=reason, detail=detail)))
+        out.events.append((master.number, Event("device", reason=reason, detail=detail)))
 
     def _dial_failed(self, now: float, out: UpstreamEffects) -> None:
         first, last = BACKOFF
@@ -349,10 +379,9 @@ class ModbusDevice:
             return
         self._dial_after = now + min(first * 2**self._failures, last)
         self._failures = min(self._failures + 1, 16)
-        for client in self._waiting:
-            master = self._masters[client]
+        for master in self._waiting:
             for queued in master.queue:
-                self._turn_down(client, queued, p.NO_PATH, out)
+                self._turn_down(master, queued, p.NO_PATH, out)
             master.queue.clear()
         self._waiting.clear()
 

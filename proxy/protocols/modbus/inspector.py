@@ -70,40 +70,38 @@ class ModbusInspector:
             return
         if self._rest:
             data = self._rest + data
-        end = len(data)
-        at = 0
-        cache, unanswered, parked, held = self._cache, self._unanswered, self._parked, self._held
+        elif (counter := self._cache.get(data[2:])) is not None and self._free(tid := data[:2]):
+            # The common read: one whole request, judged before.
+            counter.count += 1
+            self._unanswered[tid] = data
+            out.upstream.append(data)
+            return
+        at, end = 0, len(data)
         while end - at >= HEADER:
-            after = at + HEADER + data[at + 5]
-            # The common frame: PID 0 and LEN 2..254 means that four of the six bytes are known.
-            if data[at + 2 : at + 5] != b"\0\0\0" or not 2 <= data[at + 5] <= 254:
-                self._malformed(header_fault(data, at) or "header", out)
+            if fault := header_fault(data, at):
+                self._malformed(fault, out)
                 return
+            after = at + HEADER + data[at + 5]
             if after > end:
                 break
-            counter = cache.get(data[at + HEADER : after])
-            tid = data[at : at + 2]
-            if (
-                counter is not None
-                and tid not in unanswered
-                and len(unanswered) < IN_FLIGHT
-                and not parked
-                and not held
-            ):
-                counter.count += 1
-                frame = data[at:after]
-                unanswered[tid] = frame[:8]
-                out.upstream.append(frame)
-            elif not self._take(data[at:after], now, out):
-                return
+            frame = data[at:after]
             at = after
+            if (counter := self._cache.get(frame[2:])) is not None and self._free(frame[:2]):
+                counter.count += 1
+                self._unanswered[frame[:2]] = frame
+                out.upstream.append(frame)
+            elif not self._take(frame, now, out):
+                return
         self._rest = data[at:]
-        if at:
+        if not self._rest:
             self._partial_until = None
-        if self._rest and self._partial_until is None:
+        elif at or self._partial_until is None:
             self._partial_until = now + PARTIAL
-        elif not self._rest:
-            self._partial_until = None
+
+    def _free(self, tid: bytes) -> bool:
+        """Whether a request with this transaction id can go on at once."""
+        unanswered = self._unanswered
+        return tid not in unanswered and len(unanswered) < IN_FLIGHT and not self._parked and not self._held
 
     def from_upstream(self, message: bytes, now: float, out: Effects) -> None:
         """The upstream matched it to a request of ours already; here it only has to be still wanted."""
@@ -241,9 +239,9 @@ class ModbusInspector:
         counter = self._counters.setdefault(verdict.rule, _Counter())
         counter.count += 1
         if frame[6] != 0 and expect(request) is not None:
-            self._unanswered[frame[:2]] = frame[:8]
+            self._unanswered[frame[:2]] = frame
             if verdict.reusable and not verdict.record_first and len(self._cache) < CACHED:
-                self._cache[frame[HEADER:]] = counter
+                self._cache[frame[2:]] = counter
         out.upstream.append(frame)
 
     def _hold(self, frame: bytes, asked: tuple[ModbusAction, ...], verdict: Verdict, out: Effects) -> None:
