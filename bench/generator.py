@@ -63,6 +63,8 @@ class Generator:
             name = target.name if target else "the PLC itself"
             raise WrongAnswers(f"{name}: {done.stderr.strip() or done.returncode}")
         result: dict[str, Any] = json.loads(done.stdout)
+        if not result["count"]:
+            raise WrongAnswers(f"{target.name if target else 'direct'}: nothing was answered while it was measured")
         return result
 
     def load(self, target: Running | None, connections: int, seconds: float, warmup: float) -> Load:

@@ -59,10 +59,19 @@ class Report:
 
     def as_text(self) -> str:
         parts = [
-            *self.load_tables(), *self.other_tables(), *self.decision_table(),
+            self.headline(), *self.load_tables(), *self.other_tables(), *self.decision_table(),
             *self.check_lines(), *self.target_lines(), *[f"not measured: {text}" for text in self.missing],
         ]  # fmt: skip
         return "\n".join(parts)
+
+    def headline(self) -> str:
+        words = self.machine | self.plan
+        return (
+            f"{words['cpu']}, {words['cores']} cores, kernel {words['kernel']}, Python {words['python']}; "
+            f"medians of {words['rounds']} rounds of {words['seconds']:g} s, in brackets [median least..most] of the "
+            f"ratios within a round\nTLS 1.3, mutual, P-256, AES-256-GCM; each proxy on one core, "
+            f"generator and PLC on another\n"
+        )
 
     def find(self, name: str, peer: str | None = None) -> Row | None:
         """The first row of that name; with `peer`, the one held against it."""

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from bench.processes import Running
 
-PIPELINE = 16
-CONNECTIONS = 1
+# The simulated PLC takes whatever comes: with fewer slots than masters, requests wait in Bulkhead for a turn.
+PIPELINE = 64
+CONNECTIONS = 2
 GATEWAY = """\
 site: {site}
 admin: {{ bind: "127.0.0.1:{admin}" }}

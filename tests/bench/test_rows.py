@@ -12,6 +12,8 @@ from bench.measure import Measured
 from bench.report import Report
 from bench.rows import Row, rows
 
+MACHINE: dict[str, str | int] = {"cpu": "some", "cores": 2, "kernel": "6", "python": "3"}
+PLAN = {"rounds": 1, "seconds": 1.0}
 ISSUE_KEYS = {"name", "value", "unit", "peer", "peer_value", "ratio", "target", "ok"}
 
 
@@ -80,7 +82,7 @@ def test_handshakes_and_memory() -> None:
 
 
 def test_the_document_has_the_agreed_keys_and_the_tables_name_what_was_missed() -> None:
-    report = Report({}, {}, {"bulkhead": "Bulkhead", "haproxy": "HAProxy"}, ["stunnel: not installed"])
+    report = Report(MACHINE, PLAN, {"bulkhead": "Bulkhead", "haproxy": "HAProxy"}, ["stunnel: not installed"])
     report.rows = rows(measured(bulkhead=[30], haproxy=[20]))
     results = json.loads(report.as_json())["results"]
     assert results and all(set(each) >= ISSUE_KEYS for each in results)
