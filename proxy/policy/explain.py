@@ -111,7 +111,7 @@ def as_text(told: Explanation) -> str:
         lines += [f"            {text}" for text in _rule_lines(told.rule, asked)]
     lines += [f"  never     {_never_line(told)}", f"  checked   {_agreement(told)}"]
     if told.change is not None:
-        lines += ["", f"To allow it: {told.change.say}{':' if told.change.snippet else '.'}"]
+        lines += ["", f"To change that: {told.change.say}{':' if told.change.snippet else '.'}"]
         lines += [told.change.snippet] if told.change.snippet else []
     return "\n".join(lines)
 
@@ -152,9 +152,9 @@ def _rule_lines(rule: Rule, asked: Question) -> list[str]:
 def _never_line(told: Explanation) -> str:
     if not told.nevers:
         return "no never rule is about this speaker and device"
-    named = ", ".join(f"{never.ref.name} ({never.ref.origin})" for never in told.nevers)
     touched = any(never.ref == told.verdict.rule for never in told.nevers)
-    return f"asked {named}: {'forbidden' if touched else 'none touches it'}"
+    names = ", ".join(never.ref.name for never in told.nevers)
+    return f"asked {names}: {'forbidden' if touched else 'none touches it'}"
 
 
 def _agreement(told: Explanation) -> str:

@@ -57,10 +57,20 @@ def suggest(policy: Policy, asked: Question, verdict: Verdict, parse: Parse) -> 
     if verdict.reason is Reason.VALUE_OUTSIDE:
         return Change(f"ask for a value inside the window ({verdict.detail}), or widen rule {where}")
     if verdict.reason is Reason.EVIDENCE_TOO_WEAK:
-        return Change(f"show the evidence that rule {where} wants: {verdict.detail}")
+        return Change(_show_more(policy, asked, verdict, where))
     if verdict.reason not in (Reason.DEFAULT_DENY, Reason.NO_CONNECT_RULE, Reason.UNKNOWN_DEVICE):
         return None
     return _rule_for(policy, asked, parse)
+
+
+def _show_more(policy: Policy, asked: Question, verdict: Verdict, where: str) -> str:
+    if asked.principal.proved or not any(action.changes for action in asked.actions):
+        return f"show what is missing, or ask for less in rule {where}"
+    home = next((s.origin.file for s in policy.surfaces if s.name == verdict.rule.surface), "its surface")
+    return (
+        "let the speaker show a certificate, on a listener with TLS; "
+        f"the unsafe way is unsafe_writes_without_proof: true in {home}"
+    )
 
 
 def _rule_for(policy: Policy, asked: Question, parse: Parse) -> Change | None:

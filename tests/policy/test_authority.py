@@ -8,7 +8,9 @@ import pytest
 
 from proxy.core.reason import Reason
 from proxy.core.surface import Rate
+from proxy.policy import reference
 from proxy.policy.compile import compile_policy
+from proxy.policy.plain import Plain
 from tests.policy.toy import (
     Broken,
     ToyAction,
@@ -121,6 +123,13 @@ def test_never_for_some_speakers(speakers: list[str] | None, forbidden: bool) ->
 def test_never_looks_at_no_value() -> None:
     zone = surface(rule("all", ["scada"], writes(0, 99)), nevers=[never("hot", writes(5, 5, top=3))])
     assert opened(zone).decide(write(5, 9), 0.0).reason is Reason.NEVER_RULE
+
+
+def test_a_target_of_every_verb_serves_in_never_alone() -> None:
+    zone = surface(rule("all", ["scada"], ToyTarget("any", 0, 9)))
+    assert opened(zone).decide(read(5), 0.0).reason is Reason.DEFAULT_DENY
+    assert not Plain([zone], []).allows(SCADA, "plc", read(5))
+    assert not reference.allows([zone], [], SCADA, "plc", read(5))
 
 
 def test_values_outside_the_window() -> None:

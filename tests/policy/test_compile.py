@@ -10,7 +10,7 @@ from proxy.core.surface import Never, Rate, Role, Rule, Surface
 from proxy.policy.compile import REMEMBERED, Policy, PolicyError, compile_policy
 from proxy.policy.rates import Rates
 from proxy.policy.rows import clauses, enforcer, links
-from proxy.policy.shard import LARGE, Shard
+from proxy.policy.shard import BUCKET, LARGE, Shard
 from tests.policy.toy import devices, never, origin, read, reads, role, rule, surface, who, write, writes
 
 INVENTORY = devices("plc", "scada", "mes")
@@ -101,6 +101,7 @@ def test_a_shard_lists_what_casbin_lists_for_all_rows_at_once(count: int) -> Non
         implied = [subject, *one_by_one.get_implicit_roles_for_user(subject)]
         listed = sorted(clause.key for name in implied for clause in shard.permissions(name, "toy"))
         assert listed == sorted(row[4] for row in whole.get_implicit_permissions_for_user(subject))
+    assert len(shard.enforcers) == 1 + 2 * count // BUCKET, "Casbin walks rows: each enforcer is kept small"
 
 
 def test_a_lost_row_can_only_narrow() -> None:

@@ -103,7 +103,7 @@ def test_an_allowed_question(asked: Asked) -> None:
         "  to        plc-3a",
         "  rule      cell-3/counters  policies/surfaces/cell-3.yaml:4",
         "            scada, old: read holding 0-99",
-        "  never     asked no-safety-writes (policies/surfaces/cell-3.yaml:19): none touches it",
+        "  never     asked no-safety-writes: none touches it",
         "  checked   the index, Casbin's plain enforce and the reference evaluator agree",
     ]
 
@@ -168,10 +168,12 @@ def test_other_evidence_is_another_answer(asked: Asked) -> None:
     told = asked.data("old", "modbus write coil 3 = 1", "--evidence", "address")
     assert told["code"] == "BH-1002"
     assert told["rule"]["name"] == "valves"
+    assert "unsafe_writes_without_proof: true in policies/surfaces/cell-3.yaml" in told["change"]["say"]
     assert told["evidence"] == [
         {"kind": "x509", "outcome": "absent", "note": "assumed"},
         {"kind": "address", "outcome": "match", "note": "assumed"},
     ]
+    assert "ask for less" in asked.data("scada", "modbus write holding 40 = 1", "--evidence", "tpm")["change"]["say"]
     code, out = asked.text("scada", "modbus read holding 5", "--evidence", "none")
     assert code == 1
     assert out.startswith("refused BH-1002 before any rule is asked: ")
