@@ -197,22 +197,28 @@ def _homes(surfaces: Iterable[Surface]) -> dict[str, list[Surface]]:
 
 
 def _digest(surfaces: Iterable[Surface], roles: Iterable[Role]) -> str:
-    canonical = {
-        "surfaces": [
-            {
-                "name": s.name,
-                "members": sorted(s.members),
-                "record_first": s.record_first,
-                "writes_without_proof": s.writes_without_proof,
-                "rules": [_canonical(rule) for rule in s.rules],
-                "never": [_canonical(never) for never in s.nevers],
-            }
-            for s in surfaces
-        ],
-        "roles": [[r.name, sorted(r.members)] for r in roles],
+    """One line of canonical JSON for each surface and role, in the order of their names."""
+    digest = hashlib.sha256()
+    for surface in surfaces:
+        digest.update(_line(_canonical_surface(surface)))
+    for role in roles:
+        digest.update(_line({"role": role.name, "members": sorted(role.members)}))
+    return digest.hexdigest()
+
+
+def _line(value: dict[str, object]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def _canonical_surface(surface: Surface) -> dict[str, object]:
+    return {
+        "surface": surface.name,
+        "members": sorted(surface.members),
+        "record_first": surface.record_first,
+        "writes_without_proof": surface.writes_without_proof,
+        "rules": [_canonical(rule) for rule in surface.rules],
+        "never": [_canonical(never) for never in surface.nevers],
     }
-    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _canonical(rule: Rule | Never) -> dict[str, object]:

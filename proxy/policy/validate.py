@@ -52,10 +52,9 @@ def _surface_faults(surfaces: Sequence[Surface], roles: set[str], devices: Colle
         for section in (surface.rules, surface.nevers):
             yield from _section_faults(surface.name, section, roles, devices)
         for rule in surface.rules:
-            where = f"{rule.ref.origin}: {rule.ref}"
-            yield from (f"{where}: {d!r} is not a member of the surface" for d in rule.devices if d not in members)
+            yield from (_told(rule, f"{d!r} is not a member of the surface") for d in rule.devices if d not in members)
             if rule.rate is not None and (rule.rate.count < 1 or not rule.rate.seconds > 0):
-                yield f"{where}: a rate needs at least 1 message and more than 0 seconds"
+                yield _told(rule, "a rate needs at least 1 message and more than 0 seconds")
 
 
 def _section_faults(
@@ -63,11 +62,14 @@ def _section_faults(
 ) -> Iterator[str]:
     seen: set[str] = set()
     for rule in section:
-        where = f"{rule.ref.origin}: {rule.ref}"
         if rule.ref.name in seen or not rule.ref.name or rule.ref.surface != surface:
-            yield f"{where}: the name is there twice, empty or of another surface"
+            yield _told(rule, "the name is there twice, empty or of another surface")
         seen.add(rule.ref.name)
-        yield from (f"{where}: {what}" for what in _rule_faults(rule, roles, devices))
+        yield from (_told(rule, what) for what in _rule_faults(rule, roles, devices))
+
+
+def _told(rule: Rule | Never, what: str) -> str:
+    return f"{rule.ref.origin}: {rule.ref}: {what}"
 
 
 def _rule_faults(rule: Rule | Never, roles: set[str], devices: Collection[str]) -> Iterator[str]:
