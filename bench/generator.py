@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.environment import Unmeasurable
 from bench.processes import Plc, Running, pinned
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Load:
     p50_us: float
     p99_us: float
     p999_us: float
-    generator_share: float  # of its core; the PLC has most of the rest
+    waited: float  # share of the time in which the proxy could run and another program had its core
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class Generator:
             raise WrongAnswers(f"{name}: {done.stderr.strip() or done.returncode}")
         result: dict[str, Any] = json.loads(done.stdout)
         if not result["count"]:
-            raise WrongAnswers(f"{target.name if target else 'direct'}: nothing was answered while it was measured")
+            name = target.name if target else "direct"
+            raise Unmeasurable(f"{name}: nothing was answered while it was measured; is the machine busy?")
         return result
 
     def load(self, target: Running | None, connections: int, seconds: float, warmup: float) -> Load:
@@ -82,7 +84,7 @@ class Generator:
         return Load(
             cpu_us=result["schedstat_ns"] / result["count"] / 1e3 if target else None,
             rate=result["rate"], p50_us=latency["p50"], p99_us=latency["p99"], p999_us=latency["p999"],
-            generator_share=result["generator_ns"] / result["seconds"] / 1e9,
+            waited=result["waited_ns"] / result["seconds"] / 1e9,
         )  # fmt: skip
 
     def handshakes(self, target: Running, parallel: int, seconds: float, warmup: float, *, request: bool) -> Handshakes:

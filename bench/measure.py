@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -30,6 +31,15 @@ class Measured:
     handshakes: dict[tuple[str, bool], list[Handshakes]] = field(default_factory=dict)  # (target, one read)
     decisions: dict[int, Costs] = field(default_factory=dict)  # by the number of rules
     memory: dict[tuple[str, int], float] = field(default_factory=dict)  # (target, links): KiB per link
+
+
+SINGLE_THREADED = ("haproxy", "nginx")
+
+
+def competition(measured: Measured) -> float | None:
+    """How long a proxy of one thread waited for its core, as a share of the time. Nobody else should be on it."""
+    waited = [one.waited for (name, _), rounds in measured.load.items() for one in rounds if name in SINGLE_THREADED]
+    return statistics.median(waited) if waited else None
 
 
 def measure_load(

@@ -23,6 +23,7 @@ DECISIONS = {
     "refused": "whole new request, refused",
     "open": "opening a link",
 }
+BUSY = 0.05
 DIRECT_TITLE = "no proxy (plain TCP)"
 
 
@@ -34,6 +35,8 @@ class Report:
     missing: list[str] = field(default_factory=list)  # peers not installed, each with what would bring it
     checks: list[Check] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+
+    competition: float | None = None  # share of the time in which other programs had the proxies' core
 
     @property
     def wrong(self) -> list[Check]:
@@ -51,6 +54,7 @@ class Report:
         document = {
             "machine": self.machine,
             "plan": self.plan,
+            "competition": self.competition,
             "missing": self.missing,
             "checks": [asdict(check) for check in self.checks],
             "results": [row.as_json() for row in self.rows],
@@ -60,7 +64,8 @@ class Report:
     def as_text(self) -> str:
         parts = [
             self.headline(), *self.load_tables(), *self.other_tables(), *self.decision_table(),
-            *self.check_lines(), *self.target_lines(), *[f"not measured: {text}" for text in self.missing],
+            *self.check_lines(), *self.competition_lines(), *self.target_lines(),
+            *[f"not measured: {text}" for text in self.missing],
         ]  # fmt: skip
         return "\n".join(parts)
 
@@ -152,6 +157,12 @@ class Report:
         for check in self.wrong:
             yield f"  WRONG  {check.target}: {check.name}: {check.detail}"
         yield ""
+
+    def competition_lines(self) -> Iterator[str]:
+        if self.competition is not None and self.competition > BUSY:
+            yield f"Other programs had the proxies' core for {self.competition:.0%} of the time: rates and latencies"
+            yield "above say little, and CPU per request is too high. Repeat on a machine that does nothing else."
+            yield ""
 
     def target_lines(self) -> Iterator[str]:
         held = [row for row in self.rows if row.target]

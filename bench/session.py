@@ -55,6 +55,7 @@ class Session:
             self.say(f"missing: {text}")
         if self.present and set(self.phases) & {"load", "handshakes", "memory"}:
             self.traffic()
+        self.report.competition = measure.competition(self.measured)
         if "decisions" in self.phases:
             measure.measure_decisions(self.plan, self.measured, self.say)
         self.report.rows = rows(self.measured)

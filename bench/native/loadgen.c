@@ -183,8 +183,9 @@ static void print_window(uint64_t units, double seconds, struct cpu before, uint
     struct cpu after = cpu_of(options.watched, options.watching);
     printf("\"connections\": %u, \"seconds\": %.6f, \"count\": %" PRIu64 ", \"rate\": %.2f, ", options.connections,
            seconds, units, (double)units / seconds);
-    printf("\"schedstat_ns\": %" PRIu64 ", \"clock_ns\": %" PRIu64 ", \"generator_ns\": %" PRIu64 ", ",
-           after.schedstat - before.schedstat, after.clock - before.clock, own_cpu_ns() - own_before);
+    printf("\"schedstat_ns\": %" PRIu64 ", \"clock_ns\": %" PRIu64 ", \"waited_ns\": %" PRIu64 ", ",
+           after.schedstat - before.schedstat, after.clock - before.clock, after.waited - before.waited);
+    printf("\"generator_ns\": %" PRIu64 ", ", own_cpu_ns() - own_before);
     histogram_print(&histogram);
 }
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from bench.figures import paired, spread
 from bench.generator import Handshakes, Load
-from bench.measure import Measured
+from bench.measure import Measured, competition
 from bench.report import Report
 from bench.rows import Row, rows
 
@@ -18,7 +19,7 @@ ISSUE_KEYS = {"name", "value", "unit", "peer", "peer_value", "ratio", "target", 
 
 
 def load(cpu_us: float | None, p99_us: float = 100.0) -> Load:
-    return Load(cpu_us, rate=1e6 / (cpu_us or 1), p50_us=50, p99_us=p99_us, p999_us=200, generator_share=0.5)
+    return Load(cpu_us, rate=1e6 / (cpu_us or 1), p50_us=50, p99_us=p99_us, p999_us=200, waited=0.0)
 
 
 def measured(**cpu_by_target: list[float]) -> Measured:
@@ -64,6 +65,15 @@ def test_a_tail_may_be_15_percent_longer(p99: float, ok: bool) -> None:
 def test_a_target_without_its_peer_is_not_judged() -> None:
     made = row(rows(measured(bulkhead=[10])), "bulkhead.cpu_per_request.100", "haproxy")
     assert (made.peer_value, made.ratio, made.ok) == (None, None, None)
+
+
+def test_a_core_that_others_use_is_told() -> None:
+    found = Measured()
+    found.load["haproxy", 1] = [replace(load(10), waited=share) for share in (0.0, 0.3, 0.4)]
+    found.load["stunnel", 1] = [replace(load(10), waited=0.9)]  # its own threads wait for each other
+    assert competition(found) == 0.3
+    report = Report(MACHINE, PLAN, {}, competition=0.3)
+    assert "Other programs had the proxies' core for 30% of the time" in report.as_text()
 
 
 def test_peers_have_no_targets() -> None:
