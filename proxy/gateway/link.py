@@ -53,6 +53,41 @@ class Phase(Enum):
 class Link:
     """Built for an accepted socket; `start` takes over from there. Read-only facts are plain attributes."""
 
+    # More attributes than a compact instance holds, and every one of them is on the path of each message.
+    __slots__ = (
+        "_alarm",
+        "_clock",
+        "_counts",
+        "_holds",
+        "_input_over",
+        "_journal",
+        "_judges",
+        "_links",
+        "_open",
+        "_out",
+        "_phase",
+        "_phase_until",
+        "_reading",
+        "_recheck_at",
+        "_recv",
+        "_stalled_since",
+        "_timing",
+        "_tls",
+        "_upstream",
+        "_wire",
+        "authority",
+        "bytes_in",
+        "bytes_out",
+        "detail",
+        "entrance",
+        "facts",
+        "inspector",
+        "number",
+        "opened_at",
+        "principal",
+        "why",
+    )
+
     def __init__(
         self,
         number: int,
@@ -81,6 +116,7 @@ class Link:
         self.why: Reason | None = None
         self.detail = ""
         self.inspector: Inspector | None = None
+        self._open: Inspector | None = None
         self._clock = clock
         self._judges = judges
         self._timing = timing
@@ -94,6 +130,7 @@ class Link:
         self._stalled_since: float | None = None
         self._recheck_at = 0.0
         self._reading = True
+        self._input_over = False
         self._phase_until = self.opened_at + timing.handshake
         self._alarm = Alarm(loop, self._rang)
         self._wire = Wire(readiness, sock, on_error=self._broken, drained=self._drained)
@@ -118,17 +155,18 @@ class Link:
 
     def deliver(self, message: bytes, now: float) -> None:
         """An answer for this link; `flush` sends what it makes. May raise: the caller then calls `failed`."""
-        if self.inspector is not None and self._phase is Phase.OPEN:
-            self.inspector.from_upstream(message, now, self._out)
+        if self._open is not None:
+            self._open.from_upstream(message, now, self._out)
 
     def upstream_is(self, state: UpstreamState, now: float) -> None:
         """As `deliver`."""
-        if self.inspector is not None and self._phase is Phase.OPEN:
-            self.inspector.upstream_is(state, now, self._out)
+        if self._open is not None:
+            self._open.upstream_is(state, now, self._out)
 
     def flush(self, now: float) -> None:
         """Carries out what the inspector wants, and looks at the clock. May raise, as `deliver`."""
-        if self._phase is not Phase.OPEN:
+        inspector = self._open
+        if inspector is None:
             return
         out = self._out
         if out.client:
@@ -142,13 +180,13 @@ class Link:
             self._wire.send(data)
             if self._wire.waiting:
                 self._stalled(now)
-        if out.upstream and self.phase is Phase.OPEN:
+        if out.upstream and self._open is not None:
             self._counts.messages += len(out.upstream)
             self._upstream.submit(self, out.upstream, now)
             out.upstream.clear()
         if out.events or out.held or out.closing:
             self._flush_rest(now)
-        elif (due := self.inspector.deadline()) is not None:  # type: ignore[union-attr] # open: there is one
+        elif (due := inspector.deadline()) is not None:
             self._alarm.by(due, now)
 
     def failed(self, where: str) -> None:
@@ -166,6 +204,7 @@ class Link:
 
     def pause(self) -> None:
         """Takes no more from the client; answers under way are still delivered."""
+        self._input_over = True
         self._read(False)
 
     def decide_again(self) -> None:
@@ -191,7 +230,7 @@ class Link:
         now = self._clock()
         self.bytes_in += len(data)
         try:
-            if self._phase is not Phase.OPEN or not data:
+            if self._open is None or not data:
                 self._at_the_edge(data, now)
             elif self._tls is None:
                 self._inspect(data, now)
@@ -207,8 +246,9 @@ class Link:
             self.failed("input")
 
     def _inspect(self, data: bytes, now: float) -> None:
-        self.inspector.from_client(data, now, self._out)  # type: ignore[union-attr] # open: there is one
-        self.flush(now)
+        if self._open is not None:
+            self._open.from_client(data, now, self._out)
+            self.flush(now)
 
     def _tls_alone(self, tls: TlsSession, now: float) -> None:
         """No byte for the inspector, but TLS may have something to say: that it does not renegotiate, for one."""
@@ -222,8 +262,11 @@ class Link:
             self._ended(now)
         elif self._phase is Phase.HANDSHAKE:
             self._handshake(data, now)
-        elif not data:  # the goodbye was answered; anything else in this phase is thrown away
-            self._gone()
+        elif not data:  # the goodbye is answered; anything else in this phase is thrown away
+            if self._wire.waiting:
+                self._read(False)  # the client finished first, and is still owed something
+            else:
+                self._gone()
 
     def _guarded(self, where: str, now: float, step: Callable[[Inspector], None]) -> None:
         """For what does not come from the socket: timers, revocation, records that are on disk."""
@@ -237,8 +280,9 @@ class Link:
 
     def _ended(self, now: float) -> None:
         """The client's half is over; ours lasts until its answers are out."""
-        self._read(False)
         if self.inspector is not None and self._phase is Phase.OPEN:
+            self._input_over = True
+            self._read(False)
             self.inspector.eof(now, self._out)
             self.flush(now)
 
@@ -322,8 +366,9 @@ class Link:
             return
         self.inspector = entrance.protocol.inspector(authority.decide_all, entrance, entrance.service.options)
         self._phase = Phase.OPEN
+        self._open = self.inspector
         self._phase_until = float("inf")
-        self._recheck_at = now + self._timing.recheck
+        self._recheck_at = self._next_look(now)
         self._counts.live += 1
         self._journal.opened(self)
         self._alarm.by(self._recheck_at, now)
@@ -378,7 +423,7 @@ class Link:
         if self._phase is Phase.OPEN and not self._holds:
             self._read(True)
         elif self._phase is Phase.GOODBYE:
-            self._half_close()
+            self._half_close(self._clock())
 
     def _hold(self, now: float) -> None:
         """Acts wait for their record; meanwhile nothing more is read (threats.md 5.3)."""
@@ -400,6 +445,8 @@ class Link:
 
     def _read(self, on: bool) -> None:
         if on == self._reading or self._phase is Phase.GONE:
+            return
+        if on and self._input_over and self._phase is Phase.OPEN:
             return
         self._reading = on
         if on:
@@ -435,9 +482,9 @@ class Link:
             self._alarm.by(self._phase_until, now)
             return
         if now >= self._recheck_at:
-            self._recheck_at = now + self._timing.recheck
             if not self._still_good(now):
                 return
+            self._recheck_at = self._next_look(now)
         self._alarm.by(self._recheck_at, now)
         wanted = self.inspector.deadline()
         if wanted is not None and now >= wanted:
@@ -448,23 +495,30 @@ class Link:
         """The certificate, looked at again: on each epoch, every minute, and before a held act goes on."""
         certificate = self.facts.certificate
         if certificate is None or not self._certificate_ended(certificate):
-            if certificate is not None:
-                remaining = certificate.not_after - self._judges.wall()
-                self._recheck_at = min(self._recheck_at, now + max(0.0, remaining))
             return True
         if self.inspector is not None:
             self._guarded("the goodbye", now, lambda it: it.end(Reason.CERTIFICATE_ENDED, now, self._out))
         return False
 
+    def _next_look(self, now: float) -> float:
+        """When the certificate has to be looked at again: now and then, and the moment it ends."""
+        certificate = self.facts.certificate
+        wait = self._timing.recheck
+        if certificate is not None:
+            wait = min(wait, max(0.0, certificate.not_after - self._judges.wall()))
+        return now + wait
+
     # The way out.
 
     def _goodbye(self, why: Reason | None, detail: str, now: float) -> None:
         """An orderly end: what is owed goes out, then close_notify and FIN; the socket stays until the peer answers
-        or a second has passed, so that no reset destroys the last bytes."""
+        or a second has passed, so that no reset destroys the last bytes. A peer that is slow to take what it is owed
+        has as long as at any other time."""
         if self._phase in (Phase.GOODBYE, Phase.GONE):
             return
         was_open = self._phase is Phase.OPEN
         self._phase = Phase.GOODBYE
+        self._open = None
         self._say_why(why, detail)
         if was_open:
             self._upstream.leave(self, now)
@@ -473,18 +527,22 @@ class Link:
             self._say(self._tls.outgoing(), now)
         if self._phase is not Phase.GOODBYE:
             return
-        self._phase_until = now + self._timing.goodbye
+        self._phase_until = now + self._timing.write_stall
         self._alarm.by(self._phase_until, now)
         self._report_end(was_open)
-        if not self._wire.waiting:
-            self._half_close()
-        self._read(True)
+        if self._wire.waiting:
+            self._read(True)
+        else:
+            self._half_close(now)
 
-    def _half_close(self) -> None:
+    def _half_close(self, now: float) -> None:
+        self._phase_until = now + self._timing.goodbye
+        self._alarm.by(self._phase_until, now)
         try:
             self._wire.sock.shutdown(socket.SHUT_WR)
         except OSError:
             self._gone()
+        self._read(True)
 
     def _broken(self) -> None:
         """The transport failed: nothing can be said any more."""
@@ -492,14 +550,17 @@ class Link:
 
     def _finish(self, why: Reason | None, detail: str) -> None:
         """Ends without a goodbye."""
-        if self._phase in (Phase.HANDSHAKE, Phase.OPEN):
-            was_open = self._phase is Phase.OPEN
-            self._phase = Phase.GOODBYE
-            self._say_why(why, detail)
-            if was_open:
-                self._upstream.leave(self, self._clock())
-            self._report_end(was_open)
-        self._gone()
+        try:
+            if self._phase in (Phase.HANDSHAKE, Phase.OPEN):
+                was_open = self._phase is Phase.OPEN
+                self._phase = Phase.GOODBYE
+                self._open = None
+                self._say_why(why, detail)
+                if was_open:
+                    self._upstream.leave(self, self._clock())
+                self._report_end(was_open)
+        finally:
+            self._gone()
 
     def _say_why(self, why: Reason | None, detail: str) -> None:
         self.why = why

@@ -67,6 +67,8 @@ def toy() -> ToyProtocol:
 async def inside(toy: ToyProtocol, device: ToyDevice) -> AsyncIterator[Inside]:
     async with Inside(toy, device.port) as inside:
         yield inside
+        inside.abandon()
+        await until(lambda: not inside.gateway.links.everyone(), what="no link is left")
 
 
 def refuse_cell_9(actions: tuple[Action, ...], now: float) -> Verdict:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 LONGEST = 40
 PARTIAL = 0.3
-"""Seconds for a line to become whole."""
+"""Seconds for a line to become whole, unless a test says otherwise."""
 
 
 class Planted(Exception):
@@ -60,9 +60,10 @@ class ToyAction:
 class ToyInspector:
     """See `proxy.protocols.base.Inspector`. ``eofs`` and ``epochs`` count calls, for tests."""
 
-    def __init__(self, decide: Decide) -> None:
+    def __init__(self, decide: Decide, partial: float) -> None:
         self.eofs = self.epochs = 0
         self._decide = decide
+        self._partial = partial
         self._rest = b""
         self._until: float | None = None
         self._held: dict[int, bytes] = {}
@@ -85,7 +86,7 @@ class ToyInspector:
         if not self._rest:
             self._until = None
         elif self._until is None or lines:
-            self._until = now + PARTIAL
+            self._until = now + self._partial
 
     def from_upstream(self, message: bytes, now: float, out: Effects) -> None:
         self._maybe_break("from_upstream")
@@ -265,6 +266,7 @@ class ToyProtocol:
 
     def __init__(self) -> None:
         self.broken: set[str] = set()
+        self.partial = PARTIAL
         self.inspectors: list[ToyInspector] = []
 
     def answers_strangers(self, *, secured: bool) -> bool:
@@ -289,7 +291,7 @@ class ToyProtocol:
     def inspector(self, decide: Decide, setting: Setting, options: object) -> Inspector:
         if "inspector" in self.broken:
             raise Planted("inspector")
-        self.inspectors.append(ToyInspector(decide))
+        self.inspectors.append(ToyInspector(decide, self.partial))
         return self.inspectors[-1]
 
     def upstream(self, options: object) -> Upstream:
