@@ -126,7 +126,7 @@ class Link:
         self._counts = counts
         self._phase = Phase.HANDSHAKE
         self._out = Effects()
-        self._holds = 0
+        self._holds: dict[int, float] = {}
         self._stalled_since: float | None = None
         self._recheck_at = 0.0
         self._reading = True
@@ -426,18 +426,20 @@ class Link:
             self._half_close(self._clock())
 
     def _hold(self, now: float) -> None:
-        """Acts wait for their record; meanwhile nothing more is read (threats.md 5.3)."""
+        """Acts wait for their record; meanwhile nothing more is read (threats.md 5.3). A disk that hangs and says
+        neither yes nor no is a no after a while, or clients that gave up would never be noticed."""
         held, self._out.held = self._out.held, []
+        until = now + self._timing.hold
         for token, event in held:
-            self._holds += 1
+            self._holds[token] = until
+            self._alarm.by(until, now)
             self._read(False)
             self._journal.before(self, event, partial(self._resumed, token))
 
     def _resumed(self, token: int, recorded: bool) -> None:
-        self._holds -= 1
-        now = self._clock()
-        if self._phase is not Phase.OPEN:
+        if self._holds.pop(token, None) is None or self._phase is not Phase.OPEN:
             return
+        now = self._clock()
         if self._still_good(now):
             self._guarded("resuming a held act", now, lambda it: it.resume(token, recorded, now, self._out))
         if not self._holds and self.phase is Phase.OPEN and not self._wire.waiting:
@@ -486,6 +488,13 @@ class Link:
                 return
             self._recheck_at = self._next_look(now)
         self._alarm.by(self._recheck_at, now)
+        for token, until in list(self._holds.items()):
+            if now >= until:
+                self._resumed(token, False)
+            else:
+                self._alarm.by(until, now)
+        if self.phase is not Phase.OPEN:
+            return
         wanted = self.inspector.deadline()
         if wanted is not None and now >= wanted:
             self.inspector.tick(now, self._out)

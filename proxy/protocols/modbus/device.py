@@ -117,9 +117,11 @@ class ModbusDevice:
             master = self._masters[client] = _Master(client)
             self._idle_since = None
         if not master.queue:
-            connection = self._connection_for(master)
-            if connection is not None:
-                self._send(connection, master, message, question, now, out)
+            it = master.connection
+            if it is None or not it.open or len(it.pending) + len(it.retired) >= self._service.pipeline:
+                it = self._connection_for(master)
+            if it is not None:
+                self._send(it, master, message, question, now, out)
                 return
         self._enqueue(master, (now, message, question), out)
         if len(self._connections) < self._service.connections:
@@ -233,7 +235,7 @@ class ModbusDevice:
         """A connection with room: the one it used last, and no other while the master has requests under way."""
         pipeline = self._service.pipeline
         used = master.connection
-        if used is not None and used.open and len(used.pending) + len(used.retired) < pipeline:
+        if used is not None and used.open and used.load() < pipeline:
             return used
         if master.under_way:
             return None

@@ -70,10 +70,10 @@ class ModbusInspector:
             return
         if self._rest:
             data = self._rest + data
-        elif (counter := self._cache.get(data[2:])) is not None and self._free(tid := data[:2]):
+        elif (counter := self._cache.get(data[2:])) is not None and self._free(data[:2]):
             # The common read: one whole request, judged before.
             counter.count += 1
-            self._unanswered[tid] = data
+            self._unanswered[data[:2]] = data
             out.upstream.append(data)
             return
         at, end = 0, len(data)
