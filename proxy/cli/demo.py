@@ -39,19 +39,19 @@ def command(config: Path | None, once: bool, output: str) -> int:
     if find_spec("pymodbus") is None:
         raise EnvironmentFailure("the demo needs the package pymodbus: pip install 'bulkhead[demo]'")
     from proxy.demo.errors import DemoError, SiteError
-    from proxy.demo.workplace import check_ports, make_folder, prepare
+    from proxy.demo.workplace import check_ports, make_folder, open_site, prepare
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ends like Ctrl-C: with all children gone
     found = _find(config)
     try:
+        site = open_site(found, protocols())  # its faults are told with the names of the person's own files
         if once:
             with tempfile.TemporaryDirectory(prefix="bulkhead-demo-") as temporary:
                 return _once(prepare(found, Path(temporary), protocols(), move_ports=True), output)
+        check_ports(site)  # before the folder is emptied: the one who has them may be using it
         make_folder(FOLDER)
-        place = prepare(found, FOLDER.absolute(), protocols())
-        check_ports(place)
-        return _live(place)
+        return _live(prepare(found, FOLDER.absolute(), protocols()))
     except SiteError as fault:
         raise Findings(str(fault)) from fault
     except DemoError as fault:

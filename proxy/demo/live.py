@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import TYPE_CHECKING
 
 from proxy.demo.runner import Runner
 from proxy.demo.screen import Screen, is_live, paint
 from proxy.demo.steps import all_steps
-from proxy.demo.table import Table, clip
+from proxy.demo.table import WIDE, Table, clip
+from proxy.demo.workplace import LISTENERS
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 PACE = 1.5
 """Seconds from one step to the next."""
 REDRAW = 0.25
-VISITORS = 3
-"""Records about the person's own clients that are shown."""
+VISITORS, LOW = 3, 36
+"""Records about the person's own clients that are shown; one on a screen of fewer rows than ``LOW``."""
+ENDLESS = 1000
 HERE = "127.0.0.1:"
 """Where those come from; the demo's own clients have other addresses."""
 
@@ -40,6 +41,7 @@ class Live:
         self._rows: list[Result] = []
         self._yours: list[str] = []
         self._screen: Screen | None = None
+        self._lines = Table.fitting(self._steps, WIDE)
         self.done = 0
         self.failed = 0
 
@@ -48,7 +50,7 @@ class Live:
             with Screen(self._output) as self._screen:
                 self._rounds()
         else:
-            self._say(*self._guide.lines(10_000), "", self._table().head())
+            self._say(*self._guide.lines(ENDLESS), "", self._lines.head())
             self._rounds()
 
     def _rounds(self) -> None:
@@ -65,7 +67,7 @@ class Live:
         self.failed += not result.ok
         self._rows = [*self._rows, result][-200:]
         if self._screen is None:
-            self._say(self._table().row(result))
+            self._say(self._lines.row(result))
             if not result.ok:
                 self._say(*_why(result))
 
@@ -86,7 +88,7 @@ class Live:
         width, height = self._screen.size
         table = Table.fitting(self._steps, width, paint)
         top = [clip(line, width) for line in self._header()]
-        bottom = [clip(line, width) for line in self._yours]
+        bottom = [clip(line, width) for line in self._yours[-1 if height < LOW else -VISITORS :]]
         bottom = ["", *bottom, *self._guide.lines(width)]
         rows = [line for result in self._rows for line in self._row(table, result, width)]
         if step is not None:
@@ -97,11 +99,12 @@ class Live:
 
     def _header(self) -> list[str]:
         health = self._plant.scada.health()
-        site, place = self._plant.place.site, self._plant.place
-        doors = ", ".join(f"{listener.name} {listener.bind}" for listener in site.listeners)
+        place = self._plant.place
+        mbaps, old, plain = (place.listener(name).bind for name in LISTENERS)
+        where = f"mbaps {mbaps} (TLS 1.2: {old.port}), plain {plain}, PLC {':'.join(map(str, place.plc))}"
         times = f"last {health.last * 1000:.1f} ms, p99 {health.p99 * 1000:.1f} ms"
         return [
-            f"Bulkhead demo, site {site.name}: {doors} -> PLC {':'.join(map(str, place.plc))}",
+            f"Bulkhead demo: {where}",
             f"SCADA: {health.polls} polls, {health.failures} failed, {times}, {health.bottles} bottles",
             f"Steps: {self.done}, {self.failed} not as expected",
         ]
@@ -109,9 +112,6 @@ class Live:
     def _row(self, table: Table, result: Result, width: int) -> list[str]:
         more = [] if result.ok else [clip(line, width) for line in _why(result)]
         return [table.row(result), *more]
-
-    def _table(self) -> Table:
-        return Table.fitting(self._steps, shutil.get_terminal_size((120, 40)).columns)
 
     def _say(self, *lines: str) -> None:
         self._output.write("".join(f"{line}\n" for line in lines))

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 from proxy.demo.runner import Runner
 from proxy.demo.steps import all_steps
-from proxy.demo.table import Table
+from proxy.demo.table import WIDE, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.demo.plant import Plant
     from proxy.demo.step import Result
-
-WIDTH = 130
-"""Room for every column; what is printed once may be wider than a screen."""
 
 
 def play(plant: Plant, took: Callable[[Result], None]) -> list[Result]:
@@ -50,7 +47,7 @@ def as_json(plant: Plant) -> tuple[str, bool]:
 def as_text(plant: Plant, say: Callable[[str], None]) -> bool:
     """The table, a line after each step, and a line about all of it."""
     began = time.monotonic()
-    table = Table.fitting(all_steps(), WIDTH)
+    table = Table.fitting(all_steps(), WIDE)
     say(table.head())
 
     def took(result: Result) -> None:

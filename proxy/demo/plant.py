@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MASTER, STATION, OFFICE, ANNA, VISITOR, INTRUDER = (f"127.0.0.{n}" for n in (10, 20, 11, 30, 31, 66))
 """Where the speakers sit. On loopback anybody may take any address, as on a plant's flat network."""
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @dataclass(frozen=True, slots=True)
 class Doors:
@@ -47,8 +49,8 @@ class Plant:
         self.recording = Recording(place.record)
         self.audit = AuditLog(place.site.state / "audit")
         self.scada = Scada(Speaker(self.doors.mbaps, MASTER, self.keys.of("scada")), poll)
-        self.log = place.folder / "gateway.log"
         self._running = ExitStack()
+        self._children: list[Child] = []
 
     def __enter__(self) -> Plant:
         with self._running:
@@ -57,19 +59,30 @@ class Plant:
             self.scada.start()
             self._running.callback(self.scada.stop)
             if not self.scada.polls_from_now():
-                raise DemoError(f"the SCADA gets no answer from the PLC through the gateway: {self.log.read_text()}")
+                self.check()
+                raise DemoError("the SCADA gets no answer through the gateway")
             self._running = self._running.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of the children behind
-        self._running.__exit__(kind, fault, trace)
+        # A second Ctrl-C must not leave half of the children behind.
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
+        try:
+            self._running.__exit__(kind, fault, trace)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def speaker(self, source: str, papers: Papers | None, door: Door | None = None) -> Speaker:
         """At the mbaps door with TLS 1.3, unless said otherwise."""
         return Speaker(door or self.doors.mbaps, source, papers)
+
+    def check(self) -> None:
+        """Raises DemoError if the PLC or the gateway is gone."""
+        for child in self._children:
+            child.raise_if_ended()
 
     def _door(self, name: str, version: ssl.TLSVersion | None = None) -> Door:
         bind = self.place.listener(name).bind
@@ -80,11 +93,13 @@ class Plant:
         log = self.place.folder / "plc.log"
         plc = Child(f"the PLC ({PLC})", ["-m", "proxy.demo.plc", f"{host}:{port}", str(self.place.record)], log)
         self._running.callback(plc.stop)
+        self._children.append(plc)
         plc.wait_until(lambda: plc.says("PLC on"))
 
     def _start_gateway(self) -> None:
         admin = self.place.site.admin
         words = ["-m", "proxy", "run", "--config", str(self.place.config)]
-        gateway = Child("the gateway", words, self.log)
+        gateway = Child("the gateway", words, self.place.folder / "gateway.log")
         self._running.callback(gateway.stop)
+        self._children.append(gateway)
         gateway.wait_until(lambda: is_ready(admin.host, admin.port))

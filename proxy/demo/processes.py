@@ -53,6 +53,11 @@ class Child:
                 raise DemoError(f"{self.name} is not ready after {START:g} s:\n{self._last_lines()}")
             time.sleep(LOOK)
 
+    def raise_if_ended(self) -> None:
+        """Raises DemoError, with the last lines of its output."""
+        if not self.alive:
+            raise DemoError(f"{self.name} ended by itself:\n{self._last_lines()}")
+
     def says(self, text: str) -> bool:
         return text in self._log.read_text(errors="replace")
 

@@ -12,7 +12,7 @@ from proxy.demo.step import Claim, Result, Ruling, forbidden, judge
 
 if TYPE_CHECKING:
     from proxy.demo.plant import Plant
-    from proxy.demo.step import Step
+    from proxy.demo.step import Seen, Step
 
 UNDISTURBED = "SCADA polls on"
 
@@ -31,7 +31,7 @@ class Runner:
         plant = self._plant
         plant.recording.take()  # the step before has accounted for it
         before = plant.scada.health()
-        seen = step.play(plant)
+        seen = self._play(step)
         polled = plant.scada.polls_from_now()
         arrived = plant.recording.take()
         del arrived.frames[POLL]
@@ -42,6 +42,13 @@ class Runner:
         self._expected.update(step.expect.arrives)
         self._forbidden |= forbidden(step, seen)
         return judge(step, seen, arrived, ruling, Claim(UNDISTURBED, text, quiet), alone=self._alone)
+
+    def _play(self, step: Step) -> Seen:
+        try:
+            return step.play(self._plant)
+        except OSError:
+            self._plant.check()  # says more than "connection refused"
+            raise
 
     def account(self) -> Result:
         """The PLC's record from its first byte: what came through in all is what was allowed, and the polls."""

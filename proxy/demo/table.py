@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 Paint = Callable[[str, str], str]
 """(text, style) to text; style is ``allow``, ``refuse``, ``fail``, ``faint`` or ``bold``."""
 
+WIDE = 130
+"""Room for every column. What is not redrawn may be wider than a screen."""
 GAP = "  "
 MARK, VERDICT, REASON, LATENCY = 4, 6, 7, 9
 RULE = len("cell-3/no-program-download")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import socket
-from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from secrets import SystemRandom
 from typing import TYPE_CHECKING
 
 from proxy.demo.errors import DemoError, SiteError
@@ -24,6 +25,8 @@ MBAPS, OLD, PLAIN = "cell-3-modbus", "cell-3-tls12", "cell-3-plain"
 LISTENERS = (MBAPS, OLD, PLAIN)
 DEVICES = ("plc-3a", "scada", "mes", "engineer")
 PLC = "plc-3a"
+BELOW_EPHEMERAL = range(20_000, 32_000)
+"""The kernel gives none of these to an outgoing connection, so a free one stays free."""
 COPIED = ("policies", "fingerprints")
 
 
@@ -44,8 +47,7 @@ class Workplace:
 
     @property
     def plc(self) -> tuple[str, int]:
-        device = self.site.devices[PLC]
-        return device.address or "", device.services["modbus"].port
+        return _plc(self.site)
 
     def listener(self, name: str) -> Listener:
         return next(listener for listener in self.site.listeners if listener.name == name)
@@ -71,7 +73,6 @@ def prepare(
 
     Raises SiteError, DemoError.
     """
-    _open(config, protocols)  # its faults are told with the names of the person's own files
     try:
         shutil.copyfile(config, folder / "bulkhead.yaml")
         for name in COPIED:
@@ -79,29 +80,24 @@ def prepare(
     except OSError as fault:
         raise DemoError(f"{fault.filename}: {fault.strerror}") from fault
     (folder / "certs").mkdir()
-    place = Workplace(folder, _open(folder / "bulkhead.yaml", protocols))
+    place = Workplace(folder, open_site(folder / "bulkhead.yaml", protocols))
     if move_ports:
         _move(place)
-        place = Workplace(folder, _open(place.config, protocols))
+        place = Workplace(folder, open_site(place.config, protocols))
     return place
 
 
-def check_ports(place: Workplace) -> None:
+def check_ports(site: Site) -> None:
     """Raises DemoError naming the first address that is taken."""
-    binds = {listener.name: (listener.bind.host, listener.bind.port) for listener in place.site.listeners}
-    admin = place.site.admin
-    for what, address in {**binds, "admin": (admin.host, admin.port), "the PLC": place.plc}.items():
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind(address)
-            except OSError as fault:
-                raise DemoError(
-                    f"{address[0]}:{address[1]} ({what}): {fault.strerror}; another demo may be running"
-                ) from fault
+    binds = {listener.name: (listener.bind.host, listener.bind.port) for listener in site.listeners}
+    for what, address in {**binds, "admin": (site.admin.host, site.admin.port), "the PLC": _plc(site)}.items():
+        if (fault := _fault(address)) is not None:
+            where = f"{address[0]}:{address[1]} ({what})"
+            raise DemoError(f"{where}: {fault.strerror}; is another demo running?") from fault
 
 
-def _open(config: Path, protocols: Mapping[str, ProtocolSpec]) -> Site:
+def open_site(config: Path, protocols: Mapping[str, ProtocolSpec]) -> Site:
+    """Raises SiteError: with every fault of the site, or with what the demo's steps miss in it."""
     loaded = load_site(config, protocols)
     if loaded.site is None:
         raise SiteError("\n".join([f"the site of {config} is not valid:", *map(str, loaded.problems)]))
@@ -111,6 +107,11 @@ def _open(config: Path, protocols: Mapping[str, ProtocolSpec]) -> Site:
     if missing:
         raise SiteError(f"{config} is not the demo site, or too far from it: it lacks {', '.join(missing)}")
     return loaded.site
+
+
+def _plc(site: Site) -> tuple[str, int]:
+    device = site.devices[PLC]
+    return device.address or "", device.services["modbus"].port
 
 
 def _move(place: Workplace) -> None:
@@ -135,9 +136,17 @@ def _replace(text: str, pattern: str, new: str, file: Path) -> str:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Held all at once, so that they differ. Somebody else may still take one before the gateway does."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
+    """Different ones. Another demo that starts in this moment may still take one."""
+    candidates = SystemRandom().sample(BELOW_EPHEMERAL, len(BELOW_EPHEMERAL))
+    return list(islice((port for port in candidates if _fault(("127.0.0.1", port)) is None), count))
+
+
+def _fault(address: tuple[str, int]) -> OSError | None:
+    """Why nobody can listen there, or None."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(address)
+        except OSError as fault:
+            return fault
+    return None

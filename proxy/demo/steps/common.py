@@ -98,8 +98,7 @@ def knocks(who: Who, *pdus: bytes) -> Play:
     def play(plant: Plant) -> Seen:
         began = time.perf_counter()
         with Client(who(plant)) as client:
-            client.ask(*pdus)
-            answer = replace(client.answer(), seconds=time.perf_counter() - began)
+            answer = replace(client.ask(*pdus)[-1], seconds=time.perf_counter() - began)
         return Seen.of([client], [answer])
 
     return play

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from proxy.demo.plant import Plant
     from proxy.demo.tls import Memory
 
-LIFE = timedelta(seconds=3)
+LIFE = timedelta(seconds=4)
 MARGIN = 0.2
 """Seconds after the end: the dates in certificates are whole seconds, clocks are not."""
 QUESTION = read_holding(14, 1)

@@ -1,0 +1,52 @@
+"""The follower of the audit log: whole lines, all segments, and patience until a connection has its last record."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from proxy.demo.audit_log import AuditLog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PEER = "127.0.0.66:4711"
+
+
+def line(what: str, peer: str = PEER, **more: object) -> str:
+    return json.dumps({"what": what, "peer": peer, **more}) + "\n"
+
+
+def test_only_what_is_new_and_whole_is_given(tmp_path: Path) -> None:
+    segment, log = tmp_path / "1.jsonl", AuditLog(tmp_path)
+    text = line("connect", verdict="allow") + line("close")
+    segment.write_text(text[:-5])
+    assert [record["what"] for record in log.refresh()] == ["connect"]
+    segment.write_text(text)
+    assert [record["what"] for record in log.refresh()] == ["close"]
+    (tmp_path / "2.jsonl").write_text(line("start"))
+    assert [record["what"] for record in log.refresh()] == ["start"]
+    assert log.refresh() == []
+
+
+@pytest.mark.parametrize("last", [line("close"), line("connect", verdict="refuse", reason="BH-1001"), line("connect")])
+def test_it_waits_for_the_last_record_of_each_connection(tmp_path: Path, last: str) -> None:
+    segment, log = tmp_path / "1.jsonl", AuditLog(tmp_path)
+    segment.write_text(line("refuse", reason="BH-1201") + line("close", peer="127.0.0.10:1"))
+
+    def end() -> None:
+        with segment.open("a") as file:
+            file.write(last)
+
+    later = threading.Timer(0.2, end)
+    later.start()
+    began = time.monotonic()
+    records = log.of({PEER})
+    assert 0.1 < time.monotonic() - began < 2
+    later.join()
+    assert len(records) == 2
+    assert {record["peer"] for record in records} == {PEER}

@@ -1,0 +1,171 @@
+"""`bulkhead demo` as a person starts it: real processes, real sockets, and the exit code that a script goes by."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.site import protocols
+from proxy.demo.workplace import prepare
+from tests.support.net import wait_until
+
+TOP = Path(__file__).parents[2]
+DEMO = [sys.executable, "-m", "proxy", "demo"]
+LONG = 120
+pytestmark = [pytest.mark.system, pytest.mark.timeout(LONG)]
+
+
+def demo(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*DEMO, *words], cwd=folder, capture_output=True, text=True, timeout=LONG)
+
+
+def site_with(folder: Path, *changes: tuple[str, str]) -> Path:
+    """The demo site with its policy changed. Returns the config."""
+    for name in ("policies", "fingerprints"):
+        shutil.copytree(TOP / name, folder / name)
+    shutil.copy(TOP / "bulkhead.yaml", folder)
+    surface = folder / "policies/surfaces/cell-3.yaml"
+    text = surface.read_text()
+    for old, new in changes:
+        assert text.count(old) == 1, f"{old!r} stands there {text.count(old)} times"
+        text = text.replace(old, new)
+    head, tests, _ = text.partition("\n# Questions to this policy")  # its own tests would stop the gateway first
+    assert tests
+    surface.write_text(head + "\n...\n")
+    return folder / "bulkhead.yaml"
+
+
+def test_once_every_step_is_as_expected(tmp_path: Path) -> None:
+    ran = demo("--once", "-o", "json", folder=tmp_path)
+    result = json.loads(ran.stdout)
+    assert [step for step in result["steps"] if not step["ok"]] == []
+    assert result["ok"] is True
+    assert ran.returncode == 0
+    assert len(result["steps"]) >= 20
+    assert all(set(step) == {"name", "expected", "observed", "ok"} for step in result["steps"])
+    assert all(step["expected"] and step["observed"] for step in result["steps"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_policy_that_lets_too_much_through_turns_it_red(tmp_path: Path) -> None:
+    config = site_with(
+        tmp_path,
+        ("read: [holding 0-99, input 0-15]", "read: [holding 0-199, input 0-15]"),
+        ("write: [holding 60-69]", "write: [holding 60-79]"),
+        ("max: 1500", "max: 2000"),
+    )
+    ran = demo("--once", "-o", "json", "--config", str(config), folder=tmp_path)
+    result = json.loads(ran.stdout)
+    wrong = {step["name"]: step["observed"] for step in result["steps"] if not step["ok"]}
+    assert set(wrong) == {
+        "SCADA: writes the setpoint above its window",
+        "intruder (station): reads a forbidden register",
+        "intruder as MES: FC 16 over allowed and forbidden",
+        "the PLC: its whole record, byte for byte",
+    }
+    assert "PLC received 1 frame (01 06 00 28 05 dd)" in wrong["SCADA: writes the setpoint above its window"]
+    assert result["ok"] is False
+    assert ran.returncode == 1
+
+
+def test_it_goes_on_until_it_is_interrupted_and_leaves_nobody_behind(tmp_path: Path) -> None:
+    output, folder, source = tmp_path / "output", tmp_path / ".demo", tmp_path / "site"
+    source.mkdir()
+    # Ports of its own: on the demo's fixed ones somebody may be looking at a demo right now.
+    config = prepare(TOP / "bulkhead.yaml", source, protocols(), move_ports=True).config
+    with output.open("wb") as out:
+        child = subprocess.Popen([*DEMO, "--config", str(config)], cwd=tmp_path, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        wait_until(
+            lambda: child.poll() is not None or b"writes the setpoint above" in output.read_bytes(), 60, "four steps"
+        )
+        assert child.poll() is None, output.read_text()
+        running = processes_of(folder)
+        assert len(running) == 2, running
+        # Somebody's own client, as the guide says.
+        answer = subprocess.run(
+            [sys.executable, str(folder / "read_counters.py")], capture_output=True, text=True, timeout=20
+        )
+        assert answer.stdout.splitlines()[0].startswith("00 01 00 00 00 0d 01 03 0a"), answer.stderr
+        assert answer.stdout.splitlines()[1] == "00 02 00 00 00 03 01 86 01"
+        wait_until(lambda: b"yours: scada: refused BH-1201" in output.read_bytes(), 20, "the stranger is seen")
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == 0, output.read_text()
+    finally:
+        child.kill()
+        child.wait()
+    text = output.read_text()
+    assert "0 not as expected" in text.splitlines()[-1]
+    assert "\x1b" not in text
+    assert not processes_of(folder)
+
+
+def test_a_killed_demo_takes_its_children_along(tmp_path: Path) -> None:
+    with (tmp_path / "output").open("wb") as out:
+        child = subprocess.Popen(
+            [*DEMO, "--once"], cwd=tmp_path, stdout=out, stderr=out, env={**os.environ, "TMPDIR": str(tmp_path)}
+        )
+    try:
+        wait_until(lambda: child.poll() is not None or len(processes_of(tmp_path)) == 2, 60, "its children run")
+        assert child.poll() is None, (tmp_path / "output").read_text()
+    finally:
+        child.kill()
+        child.wait()
+    wait_until(lambda: not processes_of(tmp_path), 20, "its children are gone")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["-o", "json"], 2, "-o json needs --once"),
+        (["--once", "--config", "nowhere.yaml"], 1, "nowhere.yaml"),
+    ],
+)
+def test_wrong_calls(tmp_path: Path, words: list[str], code: int, says: str) -> None:
+    ran = demo(*words, folder=tmp_path)
+    assert ran.returncode == code
+    assert says in ran.stderr
+
+
+def test_a_taken_port_ends_it_before_anything_is_touched(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        config = site_with(tmp_path)
+        config.write_text(config.read_text().replace("127.0.0.1:8812", f"127.0.0.1:{port}"))
+        ran = demo("--config", str(config), folder=tmp_path)
+    assert ran.returncode == 3
+    assert str(port) in ran.stderr or "in use" in ran.stderr
+    assert not (tmp_path / ".demo").exists()
+
+
+def test_without_pymodbus_it_says_so_in_one_line(tmp_path: Path) -> None:
+    # A finder in front of the real ones, as if the package had not been installed.
+    hide = "import sys; sys.modules['pymodbus'] = None; from proxy.cli.main import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", hide, "demo", "--once"], cwd=tmp_path, capture_output=True, text=True, timeout=LONG
+    )
+    assert ran.returncode == 3
+    assert ran.stderr.splitlines() == ["Error: the demo needs the package pymodbus: pip install 'bulkhead[demo]'"]
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines that name something in this folder, other than a demo's own."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(word.startswith((os.fsencode(folder), f"{folder}/".encode())) for word in words):
+            found.append(b" ".join(words).decode())
+    return found
