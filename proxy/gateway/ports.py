@@ -79,11 +79,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds. Each covers its whole phase, not one read (T45)."""
+    """Seconds. Each covers its whole phase, not one read (T45). ``hold``: how long an act waits for its record."""
 
     handshake: float = 5.0
     write_stall: float = 10.0
     goodbye: float = 1.0
+    hold: float = 5.0
     dial: float = 3.0
     recheck: float = 60.0
     drain: float = 0.5

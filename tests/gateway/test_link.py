@@ -14,7 +14,7 @@ from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
 from proxy.gateway.link import CUT_AT, PAUSE_AT
 from proxy.gateway.sockets import KEEPALIVE
-from tests.support.inside import DEFAULT, QUICK, RULE, Inside
+from tests.support.inside import DEFAULT, QUICK, RULE, Inside, allow_all
 from tests.support.net import until
 from tests.support.raw import Raw, Tls, shaken
 
@@ -178,6 +178,33 @@ class TestCertificate:
                 inside.revoked.add(issued.serial)
                 inside.journal.settle(True)
                 assert tls.open(await raw.to_the_end()) == b"bye BH-1004\n"
+        assert device.received == []
+
+
+class TestHungDisk:
+    """The record of an act does not come, neither a yes nor a no."""
+
+    async def test_the_act_is_refused_in_the_end(self, toy: ToyProtocol, device: ToyDevice) -> None:
+        async with Inside(toy, device.port, decide=record_first) as inside, await Raw.to(inside.port) as raw:
+            inside.journal.on_disk = None
+            began = time.monotonic()
+            await raw.send(b"put 1 1\n")
+            assert await raw.recv() == b"no BH-1601\n"
+            assert QUICK.hold - 0.05 < time.monotonic() - began < QUICK.hold + 0.3
+            inside.journal.settle(True)  # too late
+            inside.decide = allow_all
+            await raw.send(b"get 1\n")
+            assert await raw.recv() == b"1 is 0\n"
+        assert device.received == ["get 1"]
+
+    async def test_a_client_that_gave_up_is_forgotten(self, toy: ToyProtocol, device: ToyDevice) -> None:
+        async with Inside(toy, device.port, decide=record_first) as inside:
+            inside.journal.on_disk = None
+            for _ in range(5):
+                async with await Raw.to(inside.port) as raw:
+                    await raw.send(b"put 1 1\n")
+                    await until(lambda: len(inside.journal.acts) == inside.counts.accepted)
+            await until(lambda: not inside.links, QUICK.hold + 1)
         assert device.received == []
 
 

@@ -99,7 +99,7 @@ def known(facts: ConnFacts) -> Principal:
     return Principal(f"at-{facts.peer_ip}", evidence=(Evidence("address", Outcome.MATCH, Strength.CLAIM),))
 
 
-QUICK = Timing(handshake=0.6, write_stall=0.6, goodbye=0.4, dial=0.5, recheck=30.0, drain=0.2)
+QUICK = Timing(handshake=0.6, write_stall=0.6, goodbye=0.4, hold=0.6, dial=0.5, recheck=30.0, drain=0.2)
 """Every deadline there is, short enough to be waited for."""
 
 
