@@ -1,0 +1,255 @@
+"""What every protocol folder must keep to (`proxy/protocols/base.py`), run on each that is found on disk.
+
+A new protocol brings `tests/vectors/NAME/contract.yaml` with samples; nothing here is to be changed for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from proxy import protocols
+from proxy.core.reason import Reason
+from proxy.core.verdict import Verdict
+from proxy.protocols.base import Effects, UpstreamEffects, UpstreamState
+from tests.modbus.harness import FakeSetting, ref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.core.action import Action
+    from proxy.protocols.base import Inspector, ProtocolSpec
+
+FOLDER = Path(protocols.__path__[0])
+NAMES = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
+JUNK: list[Any] = [
+    None, True, 0, -1, 10**30, 1.5, math.nan, math.inf, "", "all", "\0", [], {}, [[]], [None], {"": None},
+    {"units": {}}, {"read": 5}, {"write": {"": []}}, {"topic": ["#", 7]}, ["read", {"x": [1]}],
+]  # fmt: skip
+
+
+class Sample:
+    """A protocol and its samples."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.spec: ProtocolSpec = importlib.import_module(f"proxy.protocols.{name}").PROTOCOL
+        file = Path(__file__).resolve().parents[1] / "vectors" / name / "contract.yaml"
+        self.given: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+        self.rule = self.spec.parse_rule(self.given["rule"], must_not_report)
+        self.options = self.spec.parse_service(self.given["service"], must_not_report)
+
+    def bytes(self, key: str) -> list[bytes]:
+        return [bytes.fromhex(text) for text in self.given[key]]
+
+    def decide(self, asked: tuple[Action, ...], now: float) -> Verdict:
+        """What the sample rule says."""
+        for action in asked:
+            mask = 0
+            for target in self.rule:
+                mask |= target.admits(action)
+            if mask != action.atoms:
+                return refuse(asked, now)
+        return Verdict(ref("rule"), reusable=True)
+
+    def link(self, decide: Callable[[tuple[Action, ...], float], Verdict] | None = None) -> Link:
+        return Link(self.spec.inspector(decide or self.decide, FakeSetting(secured=True), self.options))
+
+
+class Link:
+    """Drives one inspector as the gateway's link does, and keeps everything that it wanted."""
+
+    def __init__(self, inspector: Inspector) -> None:
+        self.inspector = inspector
+        self.out = Effects()
+
+    def send(self, data: bytes) -> None:
+        if not self.out.closing:
+            self.inspector.from_client(data, 0.0, self.out)
+
+    def facts(self) -> tuple[list[bytes], list[bytes], list[str], bool]:
+        out = self.out
+        return out.upstream, out.client, [event.what for event in out.events], out.closing
+
+
+def refuse(asked: tuple[Action, ...], now: float) -> Verdict:
+    return Verdict(ref("default"), Reason.DEFAULT_DENY, reusable=True)
+
+
+def must_not_report(path: object, wrong: str, mend: str = "") -> None:
+    raise AssertionError(f"{path}: {wrong}")
+
+
+@pytest.fixture(params=NAMES)
+def sample(request: pytest.FixtureRequest) -> Sample:
+    return Sample(request.param)
+
+
+def test_the_contract_runs_on() -> None:
+    print(f"protocols found: {', '.join(NAMES)}")
+    assert "modbus" in NAMES
+
+
+def test_it_is_called_like_its_folder(sample: Sample) -> None:
+    spec = sample.spec
+    assert spec.name == sample.name
+    assert all(0 < port < 65536 for port in spec.ports)
+    assert spec.deny_styles
+    assert isinstance(spec.answers_strangers(secured=True), bool)
+    assert isinstance(spec.answers_strangers(secured=False), bool)
+
+
+def test_its_schema_is_json(sample: Sample) -> None:
+    schema = sample.spec.schema()
+    assert set(schema) == {"service", "rule", "never"}
+    for part in schema.values():
+        assert json.loads(json.dumps(part)) == part
+        assert part["additionalProperties"] is False
+
+
+def test_its_parsers_take_or_report_and_never_raise(sample: Sample) -> None:
+    spec = sample.spec
+    for value in JUNK:
+        for parse in (spec.parse_rule, spec.parse_never, spec.parse_service):
+            reports: list[str] = []
+            parsed = parse(value, lambda path, wrong, mend="", kept=reports: kept.append(wrong))
+            assert parsed or reports, (parse, value)
+
+
+def test_its_questions_are_actions(sample: Sample) -> None:
+    for text in sample.given["questions"]:
+        for action in sample.spec.parse_actions(text):
+            assert action.protocol == sample.name
+            assert action.atoms > 0
+            assert action.atoms & (action.atoms + 1) == 0, "a mask of all parts"
+            assert 0 < len(action.describe()) <= 120
+    for text in ("", "drop tables", "\0", "read " * 50):
+        with pytest.raises(ValueError, match="."):
+            sample.spec.parse_actions(text)
+
+
+def test_its_targets_admit_a_part_of_what_they_cover(sample: Sample) -> None:
+    never = sample.spec.parse_never(sample.given["never"], must_not_report)
+    actions = [action for text in sample.given["questions"] for action in sample.spec.parse_actions(text)]
+    assert any(target.admits(action) for target in sample.rule for action in actions)
+    for target in (*sample.rule, *never):
+        assert target.protocol == sample.name
+        assert target.describe().isprintable()
+        for action in actions:
+            covered = target.covers(action)
+            assert covered & ~action.atoms == 0
+            assert target.admits(action) & ~covered == 0
+
+
+def test_a_fresh_inspector_wants_nothing(sample: Sample) -> None:
+    link = sample.link()
+    assert link.inspector.deadline() is None
+    assert dict(link.inspector.tally()) == {}
+    link.inspector.tick(0.0, link.out)
+    link.inspector.decide_again(0.0, link.out)
+    link.inspector.resume(1, True, 0.0, link.out)
+    for state in UpstreamState:
+        link.inspector.upstream_is(state, 0.0, link.out)
+    assert link.facts() == ([], [], [], False)
+
+
+def test_what_is_allowed_goes_up_and_is_tallied(sample: Sample) -> None:
+    link = sample.link()
+    link.send(b"".join(sample.bytes("allowed")))
+    assert b"".join(link.out.upstream) == b"".join(sample.bytes("allowed"))
+    assert sum(link.inspector.tally().values()) == len(sample.bytes("allowed"))
+    for answer in sample.bytes("answers"):
+        link.inspector.from_upstream(answer, 0.0, link.out)
+    assert link.out.client == sample.bytes("answers")
+    link.inspector.eof(0.0, link.out)
+    assert (link.out.closing, link.out.why) == (True, None)
+
+
+def test_what_is_refused_does_not_go_up(sample: Sample) -> None:
+    link = sample.link(refuse)
+    link.send(b"".join(sample.bytes("allowed")))
+    assert link.out.upstream == []
+    assert link.out.client, "a refusal is answered in the peer's language"
+    assert all(event.reason is not None for event in link.out.events)
+
+
+def test_malformed_ends_the_link(sample: Sample) -> None:
+    for stream in sample.bytes("malformed"):
+        link = sample.link()
+        link.send(stream)
+        assert link.facts() == ([], [], ["malformed"], True)
+        assert link.inspector.deadline() is None
+
+
+def test_an_unfinished_message_has_a_deadline(sample: Sample) -> None:
+    link = sample.link()
+    link.send(sample.bytes("allowed")[0][:-1])
+    due = link.inspector.deadline()
+    assert due is not None
+    link.inspector.tick(due, link.out)
+    assert link.out.closing
+    assert link.inspector.deadline() is None
+
+
+def test_cutting_the_stream_changes_nothing(sample: Sample) -> None:
+    for stream in (b"".join(sample.bytes("allowed")), *sample.bytes("malformed")):
+        whole = sample.link()
+        whole.send(stream)
+        for at in range(len(stream)):
+            pieces = sample.link()
+            pieces.send(stream[:at])
+            pieces.send(stream[at:])
+            assert pieces.facts() == whole.facts(), at
+
+
+def test_noise_never_raises_and_never_goes_up(sample: Sample) -> None:
+    noise = random.Random(7)
+    good = b"".join(sample.bytes("allowed"))
+    for _ in range(2000):
+        stream = bytearray(good)
+        for _ in range(noise.randrange(1, 8)):
+            stream[noise.randrange(len(stream))] = noise.randrange(256)
+        link = sample.link(refuse)
+        link.send(bytes(stream))
+        assert link.out.upstream == []
+
+
+def test_the_end_is_the_end(sample: Sample) -> None:
+    link = sample.link()
+    link.send(b"".join(sample.bytes("allowed")))
+    link.inspector.end(Reason.POLICY_CHANGED, 0.0, link.out)
+    assert (link.out.closing, link.out.why) == (True, Reason.POLICY_CHANGED)
+    assert link.inspector.deadline() is None
+
+
+def test_an_upstream_does_nothing_until_it_is_asked(sample: Sample) -> None:
+    upstream, out = sample.spec.upstream(sample.options), UpstreamEffects()
+    assert upstream.deadline() is None
+    upstream.tick(0.0, out)
+    upstream.opened(0, 0.0, out)
+    upstream.from_device(0, b"\0" * 300, 0.0, out)
+    upstream.lost(0, 0.0, out)
+    upstream.leave(1, 0.0, out)
+    assert (out.dial, out.device, out.clients, out.hang_up, out.states) == ([], {}, [], [], [])
+
+
+def test_an_upstream_dials_for_the_first_message_and_sends_it_once_open(sample: Sample) -> None:
+    upstream, out = sample.spec.upstream(sample.options), UpstreamEffects()
+    upstream.submit(1, sample.bytes("allowed")[0], 0.0, out)
+    assert (len(out.dial), out.device) == (1, {})
+    upstream.opened(out.dial[0], 0.0, out)
+    assert set(out.device) == {out.dial[0]}
+
+
+def test_what_an_upstream_is_given_is_not_options(sample: Sample) -> None:
+    with pytest.raises(TypeError):
+        sample.spec.upstream(object())
+    with pytest.raises(TypeError):
+        sample.spec.inspector(sample.decide, FakeSetting(), object())
