@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from proxy.audit.writer import AuditWriter
     from proxy.core.events import Event
     from proxy.core.reason import Reason
-    from proxy.gateway.link import Link
+    from proxy.gateway.ports import LinkFacts
     from proxy.telemetry.counters import Counters
 
 
@@ -37,14 +37,14 @@ class AuditJournal:
         self._open: dict[int, _Open] = {}
         self._devices: dict[str, Subject] = {}
 
-    def opened(self, link: Link) -> None:
+    def opened(self, link: LinkFacts) -> None:
         known = self._open[link.number] = _Open(self._subject(link))
         verdict = link.authority.connect if link.authority is not None else None
         self._writer.record(
             Record("connect", known.subject, verdict=verdict, reason=verdict.reason if verdict else None)
         )
 
-    def closed(self, link: Link) -> None:
+    def closed(self, link: LinkFacts) -> None:
         known = self._open.pop(link.number, None)
         if known is None:
             return
@@ -54,7 +54,7 @@ class AuditJournal:
         self._writer.record(Record("close", known.subject, reason=link.why, detail=link.detail, figures=figures))
         self._counters.count("close", link.why, link.facts.listener, link.entrance.device.id)
 
-    def event(self, link: Link | None, device: str, event: Event) -> None:
+    def event(self, link: LinkFacts | None, device: str, event: Event) -> None:
         reason = event.reason or (event.verdict.reason if event.verdict is not None else None)
         if link is None:
             subject = self._devices.get(device)
@@ -69,13 +69,13 @@ class AuditJournal:
             self._counters.count(event.what, reason, link.facts.listener, device)
         self._writer.record(Record.of(event, subject))
 
-    def before(self, link: Link, event: Event, done: Callable[[bool], None]) -> None:
+    def before(self, link: LinkFacts, event: Event, done: Callable[[bool], None]) -> None:
         known = self._open.get(link.number)
         subject = known.subject if known is not None else self._subject(link)
         self._counters.count(event.what, event.reason, link.facts.listener, link.entrance.device.id)
         self._writer.durable(Record.of(event, subject), done)
 
-    def _subject(self, link: Link) -> Subject:
+    def _subject(self, link: LinkFacts) -> Subject:
         return Subject(
             link=link.number,
             facts=link.facts,

@@ -26,6 +26,12 @@ class Action(Protocol):
         ...
 
     @property
+    def extent(self) -> tuple[str, int, int] | None:
+        """Where it lies, if its resources are numbered: (space, first, last). An index may use it to skip targets
+        whose extent does not meet it; `covers` stays the judge. None: not numbered, nothing may be skipped."""
+        ...
+
+    @property
     def atoms(self) -> int:
         """The mask of all parts, ``(1 << n) - 1``."""
         ...
@@ -46,6 +52,20 @@ class Target(Protocol):
     @property
     def values_matter(self) -> bool:
         """True if `admits` looks at values, so that a verdict does not hold for another value."""
+        ...
+
+    @property
+    def changes(self) -> bool:
+        """True if it can cover an action that `changes`."""
+        ...
+
+    @property
+    def extent(self) -> tuple[str, int, int] | None:
+        """As for an action: no action outside it is covered."""
+        ...
+
+    def within(self, other: Target) -> bool:
+        """Whatever this target admits, ``other`` admits too. For hints to the author; may err towards False."""
         ...
 
     def covers(self, action: Action) -> int:

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 from proxy.core.reason import Reason
 
 if TYPE_CHECKING:
-    from proxy.gateway.link import Link
-    from proxy.gateway.ports import Limits
+    from proxy.gateway.ports import ClientLink, Limits
 
 
 class Links:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._live: dict[int, Link] = {}
-        self._unproved: dict[str, OrderedDict[int, Link]] = {}
+        self._live: dict[int, ClientLink] = {}
+        self._unproved: dict[str, OrderedDict[int, ClientLink]] = {}
         self._unproved_count = 0
         self._by_source: Counter[str] = Counter()
         self._by_identity: Counter[str] = Counter()
@@ -30,24 +29,24 @@ class Links:
     def __len__(self) -> int:
         return len(self._live)
 
-    def __iter__(self) -> Iterator[Link]:
+    def __iter__(self) -> Iterator[ClientLink]:
         return iter(list(self._live.values()))
 
-    def get(self, number: int) -> Link | None:
+    def get(self, number: int) -> ClientLink | None:
         return self._live.get(number)
 
     @property
     def unproved(self) -> int:
         return self._unproved_count
 
-    def arrive(self, link: Link) -> None:
+    def arrive(self, link: ClientLink) -> None:
         """A connection that has shown nothing yet."""
         if self._unproved_count >= self._limits.handshakes:
             self._evict()
         self._unproved.setdefault(link.facts.peer_ip, OrderedDict())[link.number] = link
         self._unproved_count += 1
 
-    def admit(self, link: Link) -> Reason | None:
+    def admit(self, link: ClientLink) -> Reason | None:
         """It has proved who it is; None when there is room for it."""
         source, identity = link.facts.peer_ip, _identity(link)
         if (
@@ -62,13 +61,13 @@ class Links:
         self._by_identity[identity] += 1
         return None
 
-    def gone(self, link: Link) -> None:
+    def gone(self, link: ClientLink) -> None:
         self._forget_unproved(link)
         if self._live.pop(link.number, None) is not None:
             _take_one(self._by_source, link.facts.peer_ip)
             _take_one(self._by_identity, _identity(link))
 
-    def everyone(self) -> list[Link]:
+    def everyone(self) -> list[ClientLink]:
         """Live links and those still shaking hands."""
         return [*self._live.values(), *(link for held in self._unproved.values() for link in held.values())]
 
@@ -78,7 +77,7 @@ class Links:
         self.evicted += 1
         oldest.evict()
 
-    def _forget_unproved(self, link: Link) -> None:
+    def _forget_unproved(self, link: ClientLink) -> None:
         held = self._unproved.get(link.facts.peer_ip)
         if held is not None and held.pop(link.number, None) is not None:
             self._unproved_count -= 1
@@ -86,7 +85,7 @@ class Links:
                 del self._unproved[link.facts.peer_ip]
 
 
-def _identity(link: Link) -> str:
+def _identity(link: ClientLink) -> str:
     principal = link.principal
     if principal is None or principal.id is None:
         certificate = link.facts.certificate

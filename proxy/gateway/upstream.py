@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.core.inventory import Device, Service
-    from proxy.gateway.link import Link
     from proxy.gateway.poller import Poller
-    from proxy.gateway.ports import DeviceCounts, Journal, Timing
+    from proxy.gateway.ports import ClientLink, DeviceCounts, Journal, Timing
     from proxy.protocols.base import Upstream
 
 READ = 65536
@@ -62,7 +61,7 @@ class UpstreamDriver:
         self._journal = journal
         self._counts = counts
         self._out = UpstreamEffects()
-        self._links: dict[int, Link] = {}
+        self._links: dict[int, ClientLink] = {}
         self._connections: dict[int, _Connection] = {}
         self._gathering = False
         self._alarm = Alarm(loop, self._rang)
@@ -71,7 +70,7 @@ class UpstreamDriver:
     def connected(self) -> int:
         return sum(connection.up for connection in self._connections.values())
 
-    def submit(self, link: Link, messages: list[bytes], now: float) -> None:
+    def submit(self, link: ClientLink, messages: list[bytes], now: float) -> None:
         """Takes the messages; they are sent when all that is ready now was handled."""
         number = link.number
         if number not in self._links:
@@ -82,7 +81,7 @@ class UpstreamDriver:
             self._gathering = True
             self._poller.after_round(self._gathered)
 
-    def leave(self, link: Link, now: float) -> None:
+    def leave(self, link: ClientLink, now: float) -> None:
         if self._links.pop(link.number, None) is not None:
             self._guarded(lambda: self._upstream.leave(link.number, now, self._out), now)
         if self._single:
@@ -149,7 +148,7 @@ class UpstreamDriver:
         answers, out.clients = out.clients, []
         states, out.states = out.states, []
         links = self._links
-        touched: dict[int, Link] = {}
+        touched: dict[int, ClientLink] = {}
         for number, state in states:
             if (link := links.get(number)) is not None:
                 touched[number] = link

@@ -24,6 +24,14 @@ class BellTarget:
     bells: frozenset[int]
     protocol: str = "bell"
     values_matter: bool = False
+    extent: None = None
+
+    @property
+    def changes(self) -> bool:
+        return self.verb == "write"
+
+    def within(self, other: Target) -> bool:
+        return isinstance(other, BellTarget) and self.verb == other.verb and self.bells <= other.bells
 
     def covers(self, action: Action) -> int:
         return int(isinstance(action, BellAction) and action.verb == self.verb and action.bell in self.bells)
@@ -41,6 +49,7 @@ class BellAction:
     bell: int
     protocol: str = "bell"
     atoms: int = 1
+    extent: None = None
 
     @property
     def changes(self) -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from proxy.core.events import Event
     from proxy.core.facts import ConnFacts
     from proxy.core.reason import Reason
-    from proxy.gateway.link import Link
+    from proxy.gateway.ports import ClientLink, LinkFacts
     from proxy.protocols.base import Decide, ProtocolSpec
     from tests.support.keys import Keys
 
@@ -54,17 +54,17 @@ class FakeJournal:
         self.on_disk: bool | None = True
         self._waiting: list[Callable[[bool], None]] = []
 
-    def opened(self, link: Link) -> None:
+    def opened(self, link: LinkFacts) -> None:
         self.opened_links.append(link.number)
 
-    def closed(self, link: Link) -> None:
+    def closed(self, link: LinkFacts) -> None:
         allowed = sum(link.inspector.tally().values()) if link.inspector is not None else 0
         self.ends.append(End(link.number, link.why, link.detail, allowed))
 
-    def event(self, link: Link | None, device: str, event: Event) -> None:
+    def event(self, link: LinkFacts | None, device: str, event: Event) -> None:
         self.events.append((link.number if link is not None else None, event))
 
-    def before(self, link: Link, event: Event, done: Callable[[bool], None]) -> None:
+    def before(self, link: LinkFacts, event: Event, done: Callable[[bool], None]) -> None:
         self.acts.append(event.action)
         if self.on_disk is None:
             self._waiting.append(done)
@@ -160,7 +160,7 @@ class Inside:
         return self.gateway.listener_counts["door"]
 
     @property
-    def links(self) -> list[Link]:
+    def links(self) -> list[ClientLink]:
         return list(self.gateway.links)
 
     def _entrance(self) -> Entrance:

@@ -48,6 +48,7 @@ class ToyAction:
     cell: str
     protocol: str = "toy"
     atoms: int = 1
+    extent: None = None
 
     @property
     def changes(self) -> bool:

@@ -16,6 +16,10 @@ PRINTED_FROM = {"coil": 1, "discrete": 10001, "input": 30001, "holding": 40001}
 """The vendors' numbers of address 0, for people only; never parsed."""
 
 
+CHANGING_SPANS = frozenset({"write", "write-file"})
+CHANGING_CALLS = frozenset({"control", "program", "vendor"})
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """`read`, `write`, `read-fifo`, `read-file` or `write-file` of ``count`` neighbours from ``first``.
@@ -39,7 +43,11 @@ class Span:
 
     @property
     def changes(self) -> bool:
-        return self.verb in ("write", "write-file")
+        return self.verb in CHANGING_SPANS
+
+    @property
+    def extent(self) -> tuple[str, int, int]:
+        return self.space, self.first, self.first + self.count - 1
 
     @property
     def atoms(self) -> int:
@@ -84,7 +92,11 @@ class Call:
 
     @property
     def changes(self) -> bool:
-        return self.verb in ("control", "program", "vendor")
+        return self.verb in CHANGING_CALLS
+
+    @property
+    def extent(self) -> None:
+        return None
 
     @property
     def atoms(self) -> int:

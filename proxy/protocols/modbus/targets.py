@@ -7,10 +7,10 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.protocols.modbus.actions import Call, Span
+from proxy.protocols.modbus.actions import CHANGING_CALLS, CHANGING_SPANS, Call, Span
 
 if TYPE_CHECKING:
-    from proxy.core.action import Action
+    from proxy.core.action import Action, Target
 
 BROADCAST = 0
 ANY_UNIT = frozenset(range(256))
@@ -89,6 +89,26 @@ class Spans:
     def values_matter(self) -> bool:
         return self.window is not None
 
+    @property
+    def changes(self) -> bool:
+        return self.verb in CHANGING_SPANS
+
+    @property
+    def extent(self) -> tuple[str, int, int]:
+        return self.space, self.first, self.last
+
+    def within(self, other: Target) -> bool:
+        """Whatever this admits, ``other`` admits. May be False where only values would tell."""
+        return (
+            isinstance(other, Spans)
+            and (other.verb, other.space) == (self.verb, self.space)
+            and other.first <= self.first
+            and self.last <= other.last
+            and _units_within(self.units, other.units)
+            and (other.window is None or other.window == self.window)
+            and (other.window is None or (self.first - other.first) % other.window.width == 0)
+        )
+
     def covers(self, action: Action) -> int:
         if not isinstance(action, Span) or action.verb != self.verb or action.space != self.space:
             return 0
@@ -109,12 +129,17 @@ class Spans:
         return covered & self._within(action, self.window)
 
     def _within(self, action: Span, window: Window) -> int:
-        """Values start at ``first``, ``first + width``...: half of a two-register value is never admitted."""
+        """Values start at ``first``, ``first + width``...: half of a two-register value is never admitted.
+
+        Walks the values of the action, not those of the rule: a rule may span the whole table.
+        """
         mask = 0
         width = window.width
-        for address in range(self.first, self.last - width + 2, width):
+        skipped = max(0, -(-(action.first - self.first) // width))
+        end = min(self.last + 1, action.first + action.count)
+        for address in range(self.first + skipped * width, end - width + 1, width):
             at = address - action.first
-            if at >= 0 and at + width <= action.count and window.admits(action.values[at : at + width]):
+            if window.admits(action.values[at : at + width]):
                 mask |= ((1 << width) - 1) << at
         return mask
 
@@ -139,6 +164,22 @@ class Calls:
     @property
     def values_matter(self) -> bool:
         return False
+
+    @property
+    def changes(self) -> bool:
+        return self.verb in CHANGING_CALLS
+
+    @property
+    def extent(self) -> None:
+        return None
+
+    def within(self, other: Target) -> bool:
+        return (
+            isinstance(other, Calls)
+            and other.verb == self.verb
+            and self.numbers <= other.numbers
+            and _units_within(self.units, other.units)
+        )
 
     def covers(self, action: Action) -> int:
         fits = isinstance(action, Call) and action.verb == self.verb and action.number in self.numbers
@@ -170,6 +211,19 @@ class Functions:
     def values_matter(self) -> bool:
         return False
 
+    @property
+    def changes(self) -> bool:
+        return True
+
+    @property
+    def extent(self) -> None:
+        return None
+
+    def within(self, other: Target) -> bool:
+        if not isinstance(other, Functions) or not self.numbers <= other.numbers:
+            return False
+        return other.units is None or (self.units is not None and self.units <= other.units)
+
     def covers(self, action: Action) -> int:
         if not isinstance(action, Span | Call) or action.function not in self.numbers:
             return 0
@@ -190,6 +244,12 @@ def _exact(number: float | None) -> str:
 def unit_fits(units: frozenset[int] | None, unit: int) -> bool:
     """Broadcast is covered only where a rule names unit 0 (BH-1208)."""
     return unit != BROADCAST if units is None else unit in units
+
+
+def _units_within(units: frozenset[int] | None, other: frozenset[int] | None) -> bool:
+    if units is None:
+        return other is None or frozenset(range(1, 256)) <= other
+    return BROADCAST not in units if other is None else units <= other
 
 
 def units_text(units: frozenset[int] | None) -> str:
