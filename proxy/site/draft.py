@@ -36,6 +36,13 @@ class Voice:
         self.collector = collector
         self.document: Document | None = None
         self.moved: Mapping[Path, str] = {}
+        self._settled = Origin(file, 1, 1)
+
+    def settle(self, path: Path) -> None:
+        """Let go of the text. From here on the voice knows one line, that of `path`: in a large site the texts of all
+        files are ten times the rules in them."""
+        self._settled = self._locate(path, key=False)[0]
+        self.document = None
 
     def origin(self, path: Path = (), *, key: bool = False) -> Origin:
         return self._locate(path, key)[0]
@@ -65,14 +72,16 @@ class Voice:
         return report
 
     def _locate(self, path: Path, key: bool) -> tuple[Origin, Path]:
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.moved:
-                return Origin(self.moved[path[:length]], 1, 1), path
+        if self.moved:
+            for length in range(len(path), 0, -1):
+                if path[:length] in self.moved:
+                    return Origin(self.moved[path[:length]], 1, 1), path
         if self.document is None:
-            return Origin(self.file, 1, 1), path
+            return self._settled, path
         place, found = self.document.locate(path, key=key)
-        scalar = len(found) == len(path) - 1 and isinstance(path[-1], int)  # `from: a` is read as `from: [a]`
-        return Origin(self.file, *place), found if scalar else path
+        if found is not path and len(found) == len(path) - 1 and isinstance(path[-1], int):
+            path = found  # `from: a` is read as `from: [a]`
+        return Origin(self.file, *place), path
 
 
 class Draft(Generic[ShapeT]):

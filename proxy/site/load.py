@@ -6,6 +6,8 @@ Nothing is ever taken for "no policy": a missing folder, an empty file or one fa
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
@@ -52,8 +54,22 @@ def load_site(
 ) -> Loaded:
     """Read the site that `config` (its `bulkhead.yaml`) belongs to. Never raises because of what the files say."""
     loader = _Loader(config, protocols, environ)
-    site = loader.load()
+    with _without_collector():
+        site = loader.load()
     return Loaded(None if loader.collector.failed else site, loader.collector.sorted())
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A large site is millions of small objects that all stay: the cyclic collector would walk them again and again,
+    for a third of the time of loading (measured with 100,000 rules)."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Loader:

@@ -63,6 +63,10 @@ class SurfaceBuilder:
         name, voice, shape = draft.claims("surface"), draft.voice, draft.shape
         if not first_of(self.declared, name, "surface", voice) or shape is None:
             return
+        self.surfaces[name] = self._surface(name, shape, voice)
+        voice.settle(("surface",))
+
+    def _surface(self, name: str, shape: SurfaceShape, voice: Voice) -> Surface:
         self._check_safety(shape, voice)
         members = look_up(shape.members, ("members",), voice, self._inventory)
         zone = _Zone(name, frozenset(members), voice)
@@ -71,7 +75,7 @@ class SurfaceBuilder:
         _check_names(shape, voice)
         known = [*shape.rules, *shape.never, DEFAULT]
         tests = [self._test(zone, at, test, known) for at, test in enumerate(shape.tests)]
-        self.surfaces[name] = Surface(
+        return Surface(
             name=name,
             origin=voice.origin(("surface",)),
             members=members,
@@ -149,17 +153,19 @@ class SurfaceBuilder:
     def _speakers(self, texts: Sequence[str], path: Path, voice: Voice) -> tuple[str, ...]:
         found: dict[str, None] = {}
         for at, text in enumerate(texts):
-            if text.startswith(names.ROLE):
-                role = text.removeprefix(names.ROLE)
-                self._roles.used.add(role)
-                if role not in self._roles.declared:
-                    voice.unknown((*path, at), "role", role, self._roles.declared)
+            if names.is_in_certificate(text):
                 found[text] = None
-            elif names.is_in_certificate(text):
+            elif text.startswith(names.ROLE):
+                self._use_role(text.removeprefix(names.ROLE), (*path, at), voice)
                 found[text] = None
             else:
-                found |= dict.fromkeys(look_up_one(text, (*path, at), voice, self._inventory))
+                found.update(dict.fromkeys(look_up_one(text, (*path, at), voice, self._inventory)))
         return tuple(found)
+
+    def _use_role(self, name: str, path: Path, voice: Voice) -> None:
+        self._roles.used.add(name)
+        if name not in self._roles.declared:
+            voice.unknown(path, "role", name, self._roles.declared)
 
     def _members(self, texts: Sequence[str], path: Path, zone: _Zone) -> tuple[str, ...]:
         """What a rule's `to` means: a pattern means those members that it fits, an id must be a member."""

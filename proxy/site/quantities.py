@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from proxy.core.surface import Rate
 
@@ -28,6 +29,7 @@ def duration(text: str) -> float:
     return seconds
 
 
+@lru_cache(maxsize=256)
 def rate(text: str) -> Rate:
     """``COUNT/PERIOD``; the period is ``s``, ``min``, ``h`` or a duration. Raises ValueError with what is wrong."""
     match = _RATE.fullmatch(text)

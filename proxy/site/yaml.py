@@ -76,30 +76,6 @@ class _Stop(Exception):
     """Reading cannot go on; the reason has been reported."""
 
 
-class _Frame:
-    """A mapping or list being filled, at ``path``. ``key`` is the key whose value comes next; None awaits a key."""
-
-    __slots__ = ("is_list", "key", "key_place", "marks", "parent", "step", "value")
-
-    def __init__(self, value: Any, marks: Any, parent: _Frame | None, step: str | int) -> None:
-        self.value = value
-        self.marks = marks
-        self.is_list = type(value) is list
-        self.parent = parent
-        self.step = step
-        self.key: str | None = None
-        self.key_place: Place = (1, 1)
-
-    def here(self) -> Path:
-        """The path of the value that comes next; while a key is awaited, of this mapping."""
-        if self.is_list:
-            return (*self.path(), len(self.value))
-        return self.path() if self.key is None else (*self.path(), self.key)
-
-    def path(self) -> Path:
-        return () if self.parent is None else (*self.parent.path(), self.step)
-
-
 def parse(text: str, report: Report) -> Document | None:
     """None after a report that leaves nothing to look at. After others, what was refused stands in for itself."""
     if not text.strip():
@@ -116,7 +92,7 @@ def parse(text: str, report: Report) -> Document | None:
         report(place, (), wrong, mend)
     reader = _Reader(_Parser(text), report)
     try:
-        return reader.document(text)
+        return reader.document()
     except _Stop:
         return None
     except yaml.MarkedYAMLError as fault:
@@ -170,132 +146,128 @@ def _offset(text: str, line: int, column: int) -> int:
 
 
 class _Reader:
+    """Turns parser events into values. What is being filled is in local variables of `_values`, the mappings and lists
+    around it are on `_around`: (value, marks, key), where the key is None for a list."""
+
     def __init__(self, parser: Any, report: Report) -> None:
         self._next: Callable[[], Any] = parser.get_event
         self._dispose: Callable[[], None] = parser.dispose
         self._report = report
-        self._stack: list[_Frame] = []
+        self._around: list[tuple[Any, Any, str | None]] = []
 
     def close(self) -> None:
         self._dispose()
 
-    def document(self, text: str) -> Document:
+    def document(self) -> Document:
         self._next()  # start of stream
         start = self._next()
         if type(start) is ev.StreamEndEvent:
             raise self._stop(start, "the file holds nothing but comments", "write it or delete it")
         if start.version is not None or start.tags:
             raise self._stop(start, "directives (%) are not read here", "delete the line")
-        root, marks = self._root()
+        top = self._next()
+        if type(top) is not ev.MappingStartEvent:
+            mend = "start with what it is, for example 'surface: cell-3'"
+            raise self._stop(top, "the file is not a set of 'key: value' lines", mend)
+        value, marks = self._values()
         end = self._next()
         follows = self._next()
         if type(follows) is not ev.StreamEndEvent:
             raise self._stop(follows, "a second document begins here", "one file, one thing: move it to its own file")
         if start.explicit and not end.explicit:
-            self._problem(
-                end,
-                "the file opens with '---' but does not close with '...', so it may be half written",
-                "finish it; the last line is '...'",
-            )
-        return Document(root, marks, start.explicit or end.explicit)
+            wrong = "the file opens with '---' but does not close with '...', so it may be half written"
+            self._report(_place_of(end), (), wrong, "finish it; the last line is '...'")
+        return Document(value, marks, start.explicit or end.explicit)
 
-    def _root(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        event = self._next()
-        if type(event) is not ev.MappingStartEvent:
-            raise self._stop(
-                event,
-                "the file is not a set of 'key: value' lines",
-                "start with what it is, for example 'surface: cell-3'",
-            )
-        frame = _Frame({}, {}, None, "")
-        self._stack.append(frame)
-        self._fill()
-        return frame.value, frame.marks
-
-    def _fill(self) -> None:
-        """Reads events until the root is complete. All the time goes here: a large site is a million values."""
-        stack, get = self._stack, self._next
+    def _values(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The mapping that has just begun, and its marks. All the time goes here: a large site is a million values."""
         scalar, mapping, sequence, alias = ev.ScalarEvent, ev.MappingStartEvent, ev.SequenceStartEvent, ev.AliasEvent
+        around, get = self._around, self._next
+        value: Any = {}
+        marks: Any = {}
+        is_list = False
+        key: str | None = None
+        key_place = (1, 1)
         left = MAX_VALUES
-        while stack:
+        while True:
             event = get()
+            kind = type(event)
+            mark = event.start_mark
+            place = (mark.line + 1, mark.column + 1)
             left -= 1
             if left < 0:
                 raise self._stop(event, f"more than {MAX_VALUES} keys and values in one file", "split it")
-            kind = type(event)
-            frame = stack[-1]
+            inner: Any = None
+            item: Any
             if kind is scalar:
-                mark = event.start_mark
-                place = (mark.line + 1, mark.column + 1)
-                value = event.value
-                if event.implicit[0] and (value in SPECIAL or value[0] in STARTS_NUMBER):
-                    value = self._plain(frame, value, place)
-                if frame.key is not None:
-                    self._take(frame, frame.key, place, value, None)
-                elif frame.is_list:
-                    frame.marks.append((place, None))
-                    frame.value.append(value)
-                else:
-                    frame.key_place = place
-                    frame.key = value
-            elif kind is mapping:
-                self._open(frame, event, {}, {})
-            elif kind is sequence:
-                self._open(frame, event, [], [])
+                item = event.value
+                if event.implicit[0] and (item in SPECIAL or item[0] in STARTS_NUMBER):
+                    item = self._plain(item, place, value, key)
+                if key is None and not is_list:
+                    key, key_place = item, place
+                    continue
+            elif kind is mapping or kind is sequence:
+                item = {} if kind is mapping else []
+                inner = {} if kind is mapping else []
             elif kind is alias:
-                self._alias(frame, event)
+                self._alias(event, value, key)
+                item = None
+            elif around:  # the end of a mapping or list
+                value, marks, key = around.pop()
+                is_list, key = key is None, None
+                continue
             else:
-                stack.pop()
+                return value, marks
+            if is_list:
+                value.append(item)
+                marks.append((place, inner))
+            elif key is None:
+                raise self._stop(event, "a key must be a word or a line of text", "quote the key if it has brackets")
+            elif key in value:
+                self._twice(key, key_place, marks, value)
+            else:
+                value[key] = item
+                marks[key] = (key_place, place, inner)
+            if inner is not None:
+                if len(around) >= MAX_DEPTH - 1:
+                    raise self._stop(event, f"nested deeper than {MAX_DEPTH} levels", "nothing here needs that")
+                around.append((value, marks, key))
+                value, marks, is_list = item, inner, kind is sequence
+            key = None
 
-    def _plain(self, frame: _Frame, text: str, place: Place) -> Any:
+    def _plain(self, text: str, place: Place, value: Any, key: str | None) -> Any:
         """The value of a plain scalar, which in the place of a key is text. A refused one stands in for itself."""
-        is_key = frame.key is None and not frame.is_list
+        is_key = key is None and type(value) is dict
         try:
             return plain_key(text) if is_key else plain(text)
         except Ambiguous as fault:
-            path = (*frame.path(), text) if is_key else frame.here()
-            self._report(place, path, *fault.args)
+            self._report(place, self._path(value, text if is_key else key), *fault.args)
         return text
 
-    def _take(self, frame: _Frame, key: str, place: Place, value: Any, marks: Any) -> None:
-        frame.key = None
-        if key in frame.value:
-            first = frame.marks[key][0][0]
-            wrong = f"the key stands here a second time (first in line {first})"
-            self._report(frame.key_place, (*frame.path(), key), wrong, "keep one")
-        else:
-            frame.value[key] = value
-            frame.marks[key] = (frame.key_place, place, marks)
-
-    def _open(self, frame: _Frame, event: Any, value: Any, marks: Any) -> None:
-        if frame.key is None and not frame.is_list:
-            raise self._stop(event, "a key must be a word or a line of text", "quote the key if it has brackets")
-        if len(self._stack) >= MAX_DEPTH:
-            raise self._stop(event, f"nested deeper than {MAX_DEPTH} levels", "nothing here needs that")
-        self._stack.append(_Frame(value, marks, frame, len(frame.value) if frame.key is None else frame.key))
-        place = (event.start_mark.line + 1, event.start_mark.column + 1)
-        if frame.key is None:
-            frame.marks.append((place, marks))
-            frame.value.append(value)
-        else:
-            self._take(frame, frame.key, place, value, marks)
-
-    def _alias(self, frame: _Frame, event: Any) -> None:
+    def _alias(self, event: Any, value: Any, key: str | None) -> None:
         mend = 'write the value out; a pattern that starts with * needs quotes: "*-3"'
-        if frame.key is None and not frame.is_list:
-            raise self._stop(event, f"aliases (*{event.anchor[:40]}) are not read here", mend)
-        self._problem(event, f"aliases (*{event.anchor[:40]}) are not read here", mend)
-        place = (event.start_mark.line + 1, event.start_mark.column + 1)
-        if frame.key is None:
-            frame.marks.append((place, None))
-            frame.value.append(None)
-        else:
-            self._take(frame, frame.key, place, None, None)
+        wrong = f"aliases (*{event.anchor[:40]}) are not read here"
+        self._report(_place_of(event), self._path(value, key), wrong, mend)
+        if key is None and type(value) is dict:
+            raise _Stop
+
+    def _twice(self, key: str, place: Place, marks: Any, value: Any) -> None:
+        wrong = f"the key stands here a second time (first in line {marks[key][0][0]})"
+        self._report(place, self._path(value, key), wrong, "keep one")
+
+    def _path(self, value: Any, key: str | None) -> Path:
+        """Where the value comes that is read next; a key that is awaited has the path of its mapping."""
+        path: list[str | int] = [len(outer) - 1 if step is None else step for outer, _, step in self._around]
+        if type(value) is list:
+            path.append(len(value))
+        elif key is not None:
+            path.append(key)
+        return tuple(path)
 
     def _stop(self, event: Any, wrong: str, mend: str) -> _Stop:
-        self._problem(event, wrong, mend)
+        self._report(_place_of(event), self._path(None, None), wrong, mend)
         return _Stop()
 
-    def _problem(self, event: Any, wrong: str, mend: str) -> None:
-        path = self._stack[-1].here() if self._stack else ()
-        self._report((event.start_mark.line + 1, event.start_mark.column + 1), path, wrong, mend)
+
+def _place_of(event: Any) -> Place:
+    return event.start_mark.line + 1, event.start_mark.column + 1
