@@ -128,7 +128,7 @@ def _syntax(fault: yaml.MarkedYAMLError, text: str) -> tuple[Place, Path, str, s
     place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     wrong = ", ".join(part for part in (fault.context, fault.problem) if part)
     opened = f" (opened in line {fault.context_mark.line + 1})" if fault.context_mark else ""
-    if mark and not text[_offset(text, mark.line, mark.column) :].strip():
+    if mark and not text[mark.index :].strip():
         return place, (), f"the file ends in the middle: {wrong}{opened}", "finish it"
     return (
         place,
@@ -136,13 +136,6 @@ def _syntax(fault: yaml.MarkedYAMLError, text: str) -> tuple[Place, Path, str, s
         f"is not YAML: {wrong}{opened}",
         "look for a missing quote, colon or bracket, or a wrong indent",
     )
-
-
-def _offset(text: str, line: int, column: int) -> int:
-    at = 0
-    for _ in range(line):
-        at = text.find("\n", at) + 1
-    return at + column
 
 
 class _Reader:
