@@ -245,3 +245,66 @@ def number(raw: tuple[int, ...], kind: str, *, little: bool) -> float | None:
     if kind.startswith("i") and bits >> (width - 1):
         return bits - (1 << width)
     return bits
+
+
+def answers(asked: bytes, answer: bytes) -> bool:
+    """Whether ``answer`` can be a device's answer to the request PDU ``asked`` (V1.1b3, response PDUs of 6 and 7)."""
+    if len(answer) == 2 and answer[0] == asked[0] | 0x80:
+        return answer[1] > 0
+    cursor = Cursor(answer)
+    try:
+        if cursor.u8() != asked[0]:
+            return False
+        fits = _answer_fields(asked, cursor)
+        cursor.end()
+    except Ragged:
+        return False
+    return fits
+
+
+def _answer_fields(asked: bytes, cursor: Cursor) -> bool:
+    function = asked[0]
+    if function in (1, 2, 3, 4, 23):
+        quantity = int.from_bytes(asked[3:5], "big")
+        size = math.ceil(quantity / 8) if function < 3 else quantity * 2
+        return len(cursor.take(cursor.u8())) == size
+    if function in (5, 6, 21, 22):
+        return cursor.rest() == asked[1:]
+    if function in (15, 16):
+        return cursor.rest() == asked[1:5]
+    if function == 20:
+        return _file_answer(asked, cursor)
+    if function == 24:
+        size, count = cursor.u16(), cursor.u16()
+        return count <= 31 and size == 2 + 2 * count and len(cursor.take(2 * count)) == 2 * count
+    if function == 8:
+        sub, data = cursor.u16(), cursor.rest()
+        echo = sub in (0, 1, 3, 10, 20)
+        return sub == int.from_bytes(asked[1:3], "big") and (data == asked[3:] if echo else len(data) == 2)
+    if function == 43:
+        return _identification_answer(asked, cursor)
+    if function in (7, 11):
+        return len(cursor.rest()) == {7: 1, 11: 4}[function]
+    if function in (12, 17):
+        count = cursor.u8()
+        return count > 0 and len(cursor.take(count)) == count
+    return len(cursor.rest()) > 0
+
+
+def _file_answer(asked: bytes, cursor: Cursor) -> bool:
+    lengths = [int.from_bytes(asked[at + 5 : at + 7], "big") for at in range(2, len(asked), 7)]
+    if cursor.u8() != sum(2 + 2 * length for length in lengths):
+        return False
+    for length in lengths:
+        if (cursor.u8(), cursor.u8()) != (1 + 2 * length, 6):
+            return False
+        cursor.take(2 * length)
+    return True
+
+
+def _identification_answer(asked: bytes, cursor: Cursor) -> bool:
+    kind, code, _, more, _, count = (cursor.u8() for _ in range(6))
+    for _ in range(count):
+        cursor.u8()
+        cursor.take(cursor.u8())
+    return kind == 14 and code == asked[2] and more in (0, 0xFF)

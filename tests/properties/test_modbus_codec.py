@@ -8,8 +8,13 @@ from hypothesis import strategies as st
 
 from proxy.protocols.modbus import mbap, pdu
 from proxy.protocols.modbus.actions import OWN_FUNCTION, Call, Span, actions
+from proxy.protocols.modbus.answer import expect, is_exception
+from tests.modbus import oracle
+from tests.modbus.frames import hexes
 from tests.modbus.oracle import CLOSE, Judgement, Touch, judge
-from tests.modbus.strategies import any_pdus, u8, u16
+from tests.modbus.plc import truth
+from tests.modbus.strategies import any_pdus, ready_made, requests, u8, u16
+from tests.modbus.vectors import load
 
 pytestmark = pytest.mark.grows("properties")
 
@@ -111,3 +116,39 @@ def test_every_function_and_sub_function_is_known_or_refused() -> None:
         for code in range(256):
             data = bytes((43, kind, code, 0))
             assert ours(data) == judge(data), data.hex()
+
+
+@st.composite
+def exchanges(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """A request, and an answer that is right, almost right or anything."""
+    asked = draw(st.one_of(ready_made, requests))
+    answer = bytearray(truth(asked) if asked[0] in (3, 23, 1, 5, 6, 16, 22, 21, 8) else draw(st.binary(max_size=30)))
+    if not answer or draw(st.booleans()):
+        answer = bytearray(draw(st.sampled_from(_LIKELY)))
+    for _ in range(draw(st.integers(0, 2))):
+        answer[draw(st.integers(0, len(answer) - 1))] = draw(u8)
+    return asked, bytes(answer + draw(st.sampled_from([b"", b"", b"", b"\0", b"\0\0"])))
+
+
+_LIKELY = [hexes(answer) for vector in load("answers") for answer in (*vector["fits"], *vector["breaks"])]
+
+
+@given(exchanges())
+def test_the_oracle_agrees_on_answers(exchange: tuple[bytes, bytes]) -> None:
+    asked, answer = exchange
+    request = pdu.decode(asked)
+    if isinstance(request, pdu.Malformed | pdu.Wrong | pdu.Unknown):
+        return
+    wanted = expect(request)
+    if wanted is None or len(answer) < 2:
+        return
+    assert (wanted.fits(answer) or is_exception(answer, asked[0])) == oracle.answers(asked, answer)
+
+
+def test_the_oracle_agrees_on_the_answers_of_the_vectors() -> None:
+    for vector in load("answers"):
+        asked = hexes(vector["request"])
+        for answer in vector["fits"]:
+            assert oracle.answers(asked, hexes(answer)), (vector["name"], answer)
+        for answer in vector["breaks"]:
+            assert not oracle.answers(asked, hexes(answer)), (vector["name"], answer)
