@@ -142,14 +142,11 @@ class Link:
         return self._phase
 
     def start(self) -> None:
-        now = self.opened_at
-        if self.entrance.contexts is not None:
-            self._tls = TlsSession(self.entrance.contexts())
-            self._wire.read_with(self._readable)
-            self._alarm.by(self._phase_until, now)
+        self._wire.read_with(self._readable)
+        if self.entrance.secured:
+            self._alarm.by(self._phase_until, self.opened_at)
         else:
-            self._wire.read_with(self._readable)
-            self._admit(None, now)
+            self._admit(None, self.opened_at)
 
     # What the upstream and the gateway call.
 
@@ -241,7 +238,7 @@ class Link:
             else:
                 self._tls_alone(self._tls, now)
         except TlsFailure as failure:
-            self._tls_failed(str(failure), now)
+            self._tls_failed(failure, now)
         except Exception:
             self.failed("input")
 
@@ -289,19 +286,24 @@ class Link:
     # The way in.
 
     def _handshake(self, data: bytes, now: float) -> None:
-        assert self._tls is not None  # noqa: S101
         if not data:
             self._finish(Reason.TLS_FAILED, "the client left during the handshake")
             self._counts.handshake_failures += 1
             return
         if self.bytes_in > HELLO_LIMIT:
             raise TlsFailure("the handshake is too large")
-        self._tls.handshake(data)
-        self._say(self._tls.outgoing(), now)
-        if not self._tls.ready or self.phase is not Phase.HANDSHAKE:
+        tls, contexts = self._tls, self.entrance.contexts
+        assert contexts is not None  # noqa: S101 - only a secured entrance shakes hands
+        if tls is None:  # not before the first byte: a silent connection costs a socket and no more (T45)
+            tls = self._tls = contexts.session()
+        tls.handshake(data)
+        self._say(tls.outgoing(), now)
+        if tls.ready:
+            contexts.agreed(tls)
+        if not tls.ready or self.phase is not Phase.HANDSHAKE:
             return
         self._counts.handshakes += 1
-        certificate, fault = self._certificate(self._tls)
+        certificate, fault = self._certificate(tls)
         if fault is not None:
             self._refuse(fault, "", now)
             return
@@ -378,12 +380,13 @@ class Link:
         self._counts.refused_links += 1
         self._goodbye(reason, detail, now)
 
-    def _tls_failed(self, text: str, now: float) -> None:
+    def _tls_failed(self, failure: TlsFailure, now: float) -> None:
         if self._phase is Phase.HANDSHAKE:
             self._counts.handshake_failures += 1
             if self._tls is not None:
                 self._say(self._tls.outgoing(), now)  # the alert
-        self._goodbye(Reason.TLS_FAILED, text, now)
+        reason = Reason.CERTIFICATE_ENDED if failure.out_of_date else Reason.TLS_FAILED
+        self._goodbye(reason, str(failure), now)
 
     # Carrying out.
 
@@ -589,6 +592,6 @@ class Link:
         if self._phase is Phase.GONE:
             return
         self._phase = Phase.GONE
-        self._alarm.cancel()
+        self._alarm.end()
         self._wire.close()
         self._links.gone(self)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    import ssl
-
     from proxy.core.action import Action
     from proxy.core.events import Event
     from proxy.core.facts import CertificateFacts, ConnFacts
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from proxy.core.principal import Principal
     from proxy.core.reason import Reason
     from proxy.core.verdict import Verdict
+    from proxy.gateway.tls import Contexts
     from proxy.protocols.base import Inspector, ProtocolSpec, UpstreamState
 
 
@@ -131,7 +130,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """One listener, ready to be bound. ``contexts`` gives the TLS context for the next connection, None on a plain
+    """One listener, ready to be bound. ``contexts`` makes the TLS session of the next connection, None on a plain
     one. ``name``, ``device`` and so on are the operator's words, safe to print."""
 
     name: str
@@ -141,7 +140,7 @@ class Entrance:
     device: Device
     service: Service
     deny_style: str
-    contexts: Callable[[], ssl.SSLContext] | None
+    contexts: Contexts | None
 
     @property
     def secured(self) -> bool:

@@ -85,6 +85,7 @@ class Wire:
         self._readiness.remove_reader(self._fd)
         self._readiness.remove_writer(self._fd)
         self.waiting = b""
+        self._on_error = self._drained = _nothing
         self.sock.close()
 
     def _writable(self) -> None:
@@ -100,6 +101,10 @@ class Wire:
         if not self.waiting:
             self._readiness.remove_writer(self._fd)
             self._drained()
+
+
+def _nothing() -> None:
+    pass
 
 
 class Alarm:
@@ -128,6 +133,11 @@ class Alarm:
             self._handle.cancel()
         self._handle = None
         self._at = float("inf")
+
+    def end(self) -> None:
+        """Never rings again. It lets go of its owner, who else would wait for the garbage collector."""
+        self.cancel()
+        self._callback = _nothing
 
     def _ring(self) -> None:
         self._handle = None

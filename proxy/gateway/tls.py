@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CHUNK = 65536
+_OUT_OF_DATE = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 _TLS12_SUITES = ":".join(
     (
         "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -28,7 +30,12 @@ _TLS12_SUITES = ":".join(
 
 
 class TlsFailure(Exception):
-    """The handshake or a record is not acceptable. The text is OpenSSL's, for the record."""
+    """The handshake or a record is not acceptable. The text is OpenSSL's, for the record. ``out_of_date``: the chain
+    is good but for its dates."""
+
+    def __init__(self, text: str, *, out_of_date: bool = False) -> None:
+        super().__init__(text)
+        self.out_of_date = out_of_date
 
 
 class TlsSession:
@@ -50,6 +57,8 @@ class TlsSession:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
             return
+        except ssl.SSLCertVerificationError as error:
+            raise TlsFailure(error.verify_message[:120], out_of_date=error.verify_code in _OUT_OF_DATE) from None
         except (ssl.SSLError, ValueError) as error:
             raise TlsFailure(_text(error)) from None
         self.ready = True
@@ -114,6 +123,10 @@ class TlsSession:
         return self._object.getpeercert(True)
 
     @property
+    def context(self) -> ssl.SSLContext:
+        return self._object.context
+
+    @property
     def resumed(self) -> bool:
         return bool(self._object.session_reused)
 
@@ -122,15 +135,33 @@ class TlsSession:
         return self._object.version()
 
 
-def server_contexts(
-    *, versions: Sequence[str], certificate: Path, key: Path, client_ca: Path
-) -> Callable[[], ssl.SSLContext]:
-    """Contexts for a listener that demands client certificates. Raises OSError or ssl.SSLError at once when the files
-    are not usable.
+class Contexts:
+    """The sessions of one listener, none of which can be resumed (T09, threats.md 7.2).
 
-    TLS 1.3 alone shares one context and sends no tickets, so nothing can be resumed. A listener that allows 1.2 gets
-    a fresh context per connection, because a shared one resumes a session whose certificate has expired or been
-    revoked since, whatever `OP_NO_TICKET` says (T09, threats.md 7.2).
+    In TLS 1.3 no ticket is sent, so all share one context. In TLS 1.2 a context remembers each session that was
+    agreed on it, whatever `OP_NO_TICKET` says, and would resume it when the certificate has expired or been revoked
+    since. So a context that has seen one is given to nobody any more. Those who never get that far share one: making
+    a context takes 2 ms, which a stranger must not be able to spend for us a thousand times a second (T45).
+    """
+
+    def __init__(self, build: Callable[[], ssl.SSLContext]) -> None:
+        self._build = build
+        self._next: ssl.SSLContext | None = build()
+
+    def session(self) -> TlsSession:
+        if self._next is None:
+            self._next = self._build()
+        return TlsSession(self._next)
+
+    def agreed(self, session: TlsSession) -> None:
+        """To be told of every handshake that is done."""
+        if session.version != "TLSv1.3" and session.context is self._next:
+            self._next = None
+
+
+def server_contexts(*, versions: Sequence[str], certificate: Path, key: Path, client_ca: Path) -> Contexts:
+    """For a listener that demands client certificates. Raises OSError or ssl.SSLError at once when the files are not
+    usable.
     """
 
     def build() -> ssl.SSLContext:
@@ -147,10 +178,7 @@ def server_contexts(
         context.load_cert_chain(certificate, key)
         return context
 
-    shared = build()
-    if "1.2" in versions:
-        return build
-    return lambda: shared
+    return Contexts(build)
 
 
 def _text(error: Exception) -> str:

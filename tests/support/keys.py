@@ -104,5 +104,7 @@ class Keys:
     ) -> KeyFiles:
         paths = self.folder / f"{name}.crt", self.folder / f"{name}.key"
         paths[0].write_bytes(chain)
+        paths[1].touch(mode=0o600)
+        paths[1].touch(mode=0o600)
         paths[1].write_bytes(key_pem(key))
         return KeyFiles(*paths, certificate.serial_number, name)
