@@ -60,7 +60,8 @@ class Plant:
             self._running.callback(self.scada.stop)
             if not self.scada.polls_from_now():
                 self.check()
-                raise DemoError("the SCADA gets no answer through the gateway")
+                said = "\n".join(child.last_lines() for child in self._children)
+                raise DemoError(f"the SCADA gets no answer through the gateway; PLC and gateway say:\n{said}")
             self._running = self._running.pop_all()
         return self
 

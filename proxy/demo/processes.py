@@ -48,15 +48,15 @@ class Child:
         until = time.monotonic() + START
         while not ready():
             if self._process.poll() is not None:
-                raise DemoError(f"{self.name} did not start:\n{self._last_lines()}")
+                raise DemoError(f"{self.name} did not start:\n{self.last_lines()}")
             if time.monotonic() > until:
-                raise DemoError(f"{self.name} is not ready after {START:g} s:\n{self._last_lines()}")
+                raise DemoError(f"{self.name} is not ready after {START:g} s:\n{self.last_lines()}")
             time.sleep(LOOK)
 
     def raise_if_ended(self) -> None:
         """Raises DemoError, with the last lines of its output."""
         if not self.alive:
-            raise DemoError(f"{self.name} ended by itself:\n{self._last_lines()}")
+            raise DemoError(f"{self.name} ended by itself:\n{self.last_lines()}")
 
     def says(self, text: str) -> bool:
         return text in self._log.read_text(errors="replace")
@@ -75,7 +75,8 @@ class Child:
                 self._process.kill()
         self._process.wait()
 
-    def _last_lines(self) -> str:
+    def last_lines(self) -> str:
+        """The end of what it said."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-LAST_LINES:])
 
 

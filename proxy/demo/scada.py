@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import statistics
 import threading
 import time
@@ -121,6 +122,9 @@ class Scada:
             )
             if not client.connect():  # type: ignore[no-untyped-call]
                 raise ConnectionError("no connection")
+            if client.socket is not None:
+                # Else its first question waits 40 ms for the acknowledgement of its handshake (Nagle).
+                client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._client = client
             self._connections += 1
         return self._client

@@ -14,11 +14,10 @@ Paint = Callable[[str, str], str]
 
 WIDE = 130
 """Room for every column. What is not redrawn may be wider than a screen."""
-GAP = "  "
-MARK, VERDICT, REASON, LATENCY = 4, 6, 7, 9
+MARK, VERDICT, REASON, LATENCY = 4, 7, 7, 9
 RULE = len("cell-3/no-program-download")
-LEAST = 20
-"""Characters that ``what`` needs; the rule gives way first, then the reason."""
+LEAST = 8
+"""Characters of ``what`` that stay on the narrowest screen. The rule gives way first, then blanks and the reason."""
 
 
 def plain(text: str, _style: str) -> str:
@@ -27,12 +26,13 @@ def plain(text: str, _style: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``who``, ``what``, ``rule``, ``reason`` are widths of columns; 0 leaves a column out."""
+    """``who``, ``what``, ``rule``, ``reason`` are widths of columns; 0 leaves a column out. ``gap`` blanks between."""
 
     who: int
     what: int
     rule: int
     reason: int
+    gap: int = 2
     paint: Paint = plain
 
     @classmethod
@@ -40,12 +40,12 @@ class Table:
         steps = tuple(steps)
         who = max(len(step.who) for step in steps)
         wish = max(len(step.name) for step in steps)
-        for rule, reason in ((RULE, REASON), (0, REASON), (0, 0)):
-            fixed = (MARK, who, VERDICT, reason, rule, LATENCY)
-            left = width - sum(fixed) - len(GAP) * sum(1 for column in fixed if column)
-            if left >= min(wish, LEAST if not rule else wish):
+        for rule, reason, gap in ((RULE, REASON, 2), (0, REASON, 2), (0, REASON, 1), (0, 0, 1)):
+            columns = [column for column in (MARK, who, wish, VERDICT, reason, rule) if column]
+            over = sum(columns) + gap * (len(columns) - 1) + LATENCY - width
+            if over <= 0:
                 break
-        return cls(who, max(LEAST, min(wish, left)), rule, reason, paint)
+        return cls(who, max(LEAST, wish - max(0, over)), rule, reason, gap, paint)
 
     def head(self) -> str:
         return self.paint(self._line("", "who", "what", "verdict", "", "rule or why", "latency"), "bold")
@@ -71,12 +71,12 @@ class Table:
             (mark, MARK),
             (who, self.who),
             (what, self.what),
-            (verdict, VERDICT + 1),
+            (verdict, VERDICT),
             (reason, self.reason),
             (rule, self.rule),
         ]
         texts = [clip(text, width).ljust(width) for text, width in columns if width]
-        return GAP.join(texts) + latency.rjust(LATENCY)
+        return (" " * self.gap).join(texts) + latency.rjust(LATENCY)
 
 
 def clip(text: str, width: int) -> str:

@@ -66,12 +66,12 @@ def test_a_policy_that_lets_too_much_through_turns_it_red(tmp_path: Path) -> Non
     result = json.loads(ran.stdout)
     wrong = {step["name"]: step["observed"] for step in result["steps"] if not step["ok"]}
     assert set(wrong) == {
-        "SCADA: writes the setpoint above its window",
+        "SCADA: writes the setpoint, too high",
         "intruder (station): reads a forbidden register",
-        "intruder as MES: FC 16 over allowed and forbidden",
+        "intruder as MES: FC 16, partly forbidden",
         "the PLC: its whole record, byte for byte",
     }
-    assert "PLC received 1 frame (01 06 00 28 05 dd)" in wrong["SCADA: writes the setpoint above its window"]
+    assert "PLC received 1 frame (01 06 00 28 05 dd)" in wrong["SCADA: writes the setpoint, too high"]
     assert result["ok"] is False
     assert ran.returncode == 1
 
@@ -85,7 +85,9 @@ def test_it_goes_on_until_it_is_interrupted_and_leaves_nobody_behind(tmp_path: P
         child = subprocess.Popen([*DEMO, "--config", str(config)], cwd=tmp_path, stdout=out, stderr=subprocess.STDOUT)
     try:
         wait_until(
-            lambda: child.poll() is not None or b"writes the setpoint above" in output.read_bytes(), 60, "four steps"
+            lambda: child.poll() is not None or b"writes the setpoint, too high" in output.read_bytes(),
+            60,
+            "four steps",
         )
         assert child.poll() is None, output.read_text()
         running = processes_of(folder)

@@ -30,6 +30,7 @@ def test_rows_fit_and_say_the_verdict(width: int, ruling: Ruling) -> None:
     assert row.startswith("ok  ")
     assert row.endswith("12.3 ms".rjust(LATENCY))
     assert ("refuse" in row, "allow" in row) == (bool(ruling.reason), bool(ruling.allowed))
+    assert LONGEST.name in row
     assert (ruling.reason in row) and (width < 120 or ruling.rule in row)
 
 

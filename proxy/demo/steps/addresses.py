@@ -23,13 +23,13 @@ def steps() -> list[Step]:
         ),
         Step(
             "intruder as MES",
-            "writes a safety register (never)",
+            "writes a safety register",
             c.asks(c.as_mes, write_register(900, 1)),
             c.refused(c.NEVER),
         ),
         Step(
             "intruder as MES",
-            "FC 16 over allowed and forbidden",
+            "FC 16, partly forbidden",
             c.asks(c.as_mes, write_registers(68, 1, 2, 3, 4)),
             c.refused(c.DEFAULT_DENY),
         ),

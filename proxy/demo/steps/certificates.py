@@ -25,7 +25,7 @@ def steps() -> list[Step]:
         ),
         Step(
             "intruder",
-            "certificate of a foreign authority",
+            "certificate of another CA",
             c.knocks(_foreign, QUESTION),
             c.ended(c.TLS_FAILED, "alert unknown ca"),
         ),
@@ -33,7 +33,7 @@ def steps() -> list[Step]:
             "intruder",
             "SCADA's expired certificate",
             c.knocks(_expired, QUESTION),
-            c.ended(c.TLS_FAILED, "alert certificate expired"),
+            c.ended(c.CERTIFICATE_ENDED, "alert certificate expired"),
         ),
     ]
 

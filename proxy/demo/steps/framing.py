@@ -23,7 +23,7 @@ def steps() -> list[Step]:
     too_long = adu(1, ALLOWED, length=1 + len(ALLOWED) + len(hidden)) + hidden
     tried = (
         ("MBAP length too short", adu(1, FORBIDDEN, length=4)),
-        ("MBAP length too long, a write inside", too_long),
+        ("MBAP length hides a write", too_long),
         ("protocol id that is not 0", adu(1, FORBIDDEN, protocol=1)),
     )
     return [

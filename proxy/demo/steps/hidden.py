@@ -25,13 +25,13 @@ def steps() -> list[Step]:
         ),
         Step(
             "intruder as SCADA",
-            "FC 22: a mask that leaves the window",
+            "FC 22: a mask out of the window",
             c.asks(c.as_scada, mask_register(40, 0xFFFF, 0x8000)),
             c.refused(c.VALUE_OUTSIDE),
         ),
         Step(
             "intruder as MES",
-            "two frames glued: allowed, forbidden",
+            "two frames glued, one forbidden",
             _glued,
             Expect((ANSWERED, c.REFUSED), allowed=(c.COUNTERS,), reason=c.DEFAULT_DENY, arrives=(content(GOOD),)),
         ),

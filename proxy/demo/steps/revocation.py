@@ -25,7 +25,7 @@ def steps() -> list[Step]:
     return [
         Step(
             "intruder as MES",
-            "on a live link while it is revoked",
+            "is revoked on a live link",
             theft.live,
             Expect(
                 (ANSWERED, CLOSED),
