@@ -23,7 +23,7 @@ from proxy.audit.record import Record, rfc3339
 from proxy.audit.writer import AuditBusyError, AuditWriter
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.ports import Entrance, Judges, Limits, Timing
-from proxy.gateway.tls import server_contexts
+from proxy.gateway.tls import Contexts, server_contexts
 from proxy.identity.identify import Identifier
 from proxy.identity.sources.address import Address
 from proxy.identity.sources.mac_ip import MacIp
@@ -282,7 +282,7 @@ def _entrance(site: Site, listener: Listener, protocols: Mapping[str, ProtocolSp
     )
 
 
-def _contexts(site: Site, listener: Listener) -> Callable[[], ssl.SSLContext] | None:
+def _contexts(site: Site, listener: Listener) -> Contexts | None:
     if listener.tls is None:
         return None
     name = listener.tls.certificate

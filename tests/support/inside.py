@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from proxy.core.principal import Principal
 from proxy.core.verdict import Verdict
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.ports import Entrance, Judges, Limits, ListenerCounts, Timing
-from proxy.gateway.tls import server_contexts
+from proxy.gateway.tls import Contexts, server_contexts
 from proxy.pki.certificate import certificate_facts
 from tests.support.net import LOCAL, free_port
 
@@ -169,7 +168,7 @@ class Inside:
         device = Device("device", "plc", None, self.device_host, origin, {self.protocol.name: service})
         return Entrance("door", LOCAL, free_port(), self.protocol, device, service, "refuse", self._contexts())
 
-    def _contexts(self) -> Callable[[], ssl.SSLContext] | None:
+    def _contexts(self) -> Contexts | None:
         if self.keys is None:
             return None
         gateway = self.keys.gateway
