@@ -36,6 +36,7 @@ from proxy.pki.files import KeyFileError, check_private
 from proxy.pki.folder import AUTHORITY
 from proxy.pki.revocation import RevocationList
 from proxy.pki.revoked import RevocationError
+from proxy.policy.check import run_tests
 from proxy.policy.compile import Policy, PolicyError, compile_policy
 from proxy.telemetry.admin import AdminBindError, AdminServer, Probes
 from proxy.telemetry.counters import Counters
@@ -255,10 +256,14 @@ async def serve(
 
 
 def _compile(site: Site) -> Policy:
+    """Compiled, and its own tests passed: a policy that does not do what it says it does is not taken into use."""
     try:
-        return compile_policy(site.surfaces, site.roles, site.devices)
+        policy = compile_policy(site.surfaces, site.roles, site.devices)
     except PolicyError as error:
         raise StartError(str(error)) from None
+    if failed := run_tests(policy, site.devices):
+        raise StartError("\n".join(["the policy's own tests fail:", *map(str, failed)]))
+    return policy
 
 
 def _deny_list(site: Site) -> RevocationList:
