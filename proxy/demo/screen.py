@@ -40,7 +40,7 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._output.write(_LEAVE)
+        self._output.write(_CLEAR + _LEAVE)  # tmux takes lines along into the old screen after a resize
         self._output.flush()
 
     @property
