@@ -1,7 +1,8 @@
 """`python -m bench`: Bulkhead and its peers, measured in turn.
 
-Exit 0: all was measured and every target met. 1: a target was missed or an answer was wrong. 2: wrong usage.
-3: the environment lacks something (no compiler, a peer not installed); what could be measured is printed.
+Exit 0: all was measured and every target met. 1: a target was missed, an answer was wrong or a phase failed.
+2: wrong usage. 3: the environment lacks something (no compiler, a peer not installed). What could be measured
+is printed in each case.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench.environment import Cores, Unmeasurable
-from bench.generator import WrongAnswers
 from bench.peers.bulkhead import Bulkhead
 from bench.peers.haproxy import HAProxy
 from bench.peers.nginx import Nginx, NginxNjs
@@ -48,11 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Unmeasurable as error:
         say(str(error))
         return ENVIRONMENT
-    except WrongAnswers as error:
-        say(f"wrong answers: {error}")
-        return MISSED
     print(report.as_json() if options.output == "json" else report.as_text())
-    if report.wrong or report.missed:
+    if report.wrong or report.missed or report.failed:
         return MISSED
     return ENVIRONMENT if report.missing else MEASURED
 

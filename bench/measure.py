@@ -32,6 +32,15 @@ class Measured:
     decisions: dict[int, Costs] = field(default_factory=dict)  # by the number of rules
     memory: dict[tuple[str, int], float] = field(default_factory=dict)  # (target, links): KiB per link
 
+    def whole_rounds(self) -> None:
+        """Drop what a phase that ended early measured of some targets and not of others."""
+        for figures in (self.load, self.handshakes):
+            least: dict[object, int] = {}
+            for (_, size), rounds in figures.items():
+                least[size] = min(len(rounds), least.get(size, len(rounds)))
+            for (_, size), rounds in figures.items():
+                del rounds[least[size] :]
+
 
 SINGLE_THREADED = ("haproxy", "nginx")
 
@@ -69,27 +78,26 @@ def measure_handshakes(
 
 def measure_memory(
     generator: Generator,
-    peers: Sequence[Peer],
+    peer: Peer,
     start: Callable[[Peer], Running],
     plan: Plan,
     measured: Measured,
     say: Callable[[str], None],
 ) -> None:
     """Growth of the proportional set size per link, in a process just started that has served one link."""
-    for peer in peers:
-        say(f"memory: {peer.title}, {' and '.join(f'{size:,}' for size in plan.idle)} idle links")
-        target = start(peer)
-        try:
-            generator.load(target, 1, 0.1, 0.0)
-            time.sleep(SETTLE)
-            before = memory_kib(target.pids)
-            with generator.hold(target, list(plan.idle)) as holding:
-                for size in plan.idle:
-                    holding.more()
-                    time.sleep(SETTLE)
-                    measured.memory[peer.name, size] = (memory_kib(target.pids) - before) / size
-        finally:
-            target.stop()
+    say(f"memory: {peer.title}, {' and '.join(f'{size:,}' for size in plan.idle)} idle links")
+    target = start(peer)
+    try:
+        generator.load(target, 1, 0.1, 0.0)
+        time.sleep(SETTLE)
+        before = memory_kib(target.pids)
+        with generator.hold(target, list(plan.idle)) as holding:
+            for size in plan.idle:
+                holding.more()
+                time.sleep(SETTLE)
+                measured.memory[peer.name, size] = (memory_kib(target.pids) - before) / size
+    finally:
+        target.stop()
 
 
 def measure_decisions(plan: Plan, measured: Measured, say: Callable[[str], None]) -> None:

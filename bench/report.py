@@ -33,6 +33,7 @@ class Report:
     plan: dict[str, Any]
     titles: dict[str, str]  # target to title, in the order of the tables
     missing: list[str] = field(default_factory=list)  # peers not installed, each with what would bring it
+    failed: list[str] = field(default_factory=list)  # phases that ended early, each with why
     checks: list[Check] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
@@ -56,6 +57,7 @@ class Report:
             "plan": self.plan,
             "competition": self.competition,
             "missing": self.missing,
+            "failed": self.failed,
             "checks": [asdict(check) for check in self.checks],
             "results": [row.as_json() for row in self.rows],
         }
@@ -65,7 +67,7 @@ class Report:
         parts = [
             self.headline(), *self.load_tables(), *self.other_tables(), *self.decision_table(),
             *self.check_lines(), *self.competition_lines(), *self.target_lines(),
-            *[f"not measured: {text}" for text in self.missing],
+            *[f"not measured: {text}" for text in [*self.missing, *self.failed]],
         ]  # fmt: skip
         return "\n".join(parts)
 

@@ -12,7 +12,7 @@ from bench import measure, native_tools
 from bench.certificates import make_certificates
 from bench.correctness import Suite
 from bench.environment import Unmeasurable, machine, raise_descriptor_limit
-from bench.generator import Generator
+from bench.generator import Generator, WrongAnswers
 from bench.peers.base import Setting
 from bench.processes import Plc
 from bench.report import DIRECT_TITLE, Report
@@ -50,14 +50,16 @@ class Session:
         self.report = Report(machine(), asdict(plan), titles, missing)
 
     def run(self) -> Report:
-        """Raises Unmeasurable or WrongAnswers; missing peers are named in the report instead."""
+        """Raises Unmeasurable when nothing can be measured; missing peers and failures are named in the report."""
         for text in self.report.missing:
             self.say(f"missing: {text}")
         if self.present and set(self.phases) & {"load", "handshakes", "memory"}:
             self.traffic()
+        self.measured.whole_rounds()
         self.report.competition = measure.competition(self.measured)
         if "decisions" in self.phases:
-            measure.measure_decisions(self.plan, self.measured, self.say)
+            with self.failing("decisions"):
+                measure.measure_decisions(self.plan, self.measured, self.say)
         self.report.rows = rows(self.measured)
         return self.report
 
@@ -80,7 +82,9 @@ class Session:
                 with self.all_up(start) as targets:
                     self.interleaved(generator, targets)
             if "memory" in self.phases:
-                measure.measure_memory(generator, self.present, start, self.plan, self.measured, self.say)
+                for peer in self.present:
+                    with self.failing(f"memory of {peer.name}"):
+                        measure.measure_memory(generator, peer, start, self.plan, self.measured, self.say)
 
     @contextlib.contextmanager
     def all_up(self, start: Callable[[Peer], Running]) -> Iterator[list[Running]]:
@@ -95,10 +99,21 @@ class Session:
         """Checks, load, handshakes, and the same checks again."""
         self.check(generator, targets)
         if "load" in self.phases:
-            measure.measure_load(generator, targets, self.plan, self.measured, self.say)
+            with self.failing("load"):
+                measure.measure_load(generator, targets, self.plan, self.measured, self.say)
         if "handshakes" in self.phases:
-            measure.measure_handshakes(generator, targets, self.plan, self.measured, self.say)
+            with self.failing("handshakes"):
+                measure.measure_handshakes(generator, targets, self.plan, self.measured, self.say)
         self.check(generator, targets)
+
+    @contextlib.contextmanager
+    def failing(self, phase: str) -> Iterator[None]:
+        """What was measured until then is kept; the report names the failure, and the exit code is not 0."""
+        try:
+            yield
+        except (WrongAnswers, Unmeasurable) as error:
+            self.say(f"{phase}: {error}")
+            self.report.failed.append(f"{phase}: {error}")
 
     def check(self, generator: Generator, targets: Sequence[Running]) -> None:
         self.say("correctness")

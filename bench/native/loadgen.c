@@ -16,7 +16,7 @@
 #include "histogram.h"
 #include "link.h"
 
-enum { EVENTS = 512, RAMP = 32, LIMIT_S = 60 };
+enum { EVENTS = 512, RAMP = 32, LIMIT_S = 240 };
 enum mode { LOAD, IDLE, HANDSHAKES };
 
 static struct options {

@@ -76,6 +76,16 @@ def test_a_core_that_others_use_is_told() -> None:
     assert "Other programs had the proxies' core for 30% of the time" in report.as_text()
 
 
+def test_a_round_that_is_not_whole_is_dropped() -> None:
+    """A phase ended in round 3, after one target of two: the ratios are those of two rounds."""
+    found = Measured()
+    found.load["bulkhead", 16] = [load(10), load(10), load(1)]
+    found.load["haproxy", 16] = [load(20), load(20)]
+    found.whole_rounds()
+    made = row(rows(found), "bulkhead.cpu_per_request.16", "haproxy")
+    assert (made.value, made.ratio) == (10, 2)
+
+
 def test_peers_have_no_targets() -> None:
     made = rows(measured(haproxy=[20], stunnel=[99]))
     assert {each.target for each in made} == {None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.environment import Cores
+from bench.generator import WrongAnswers
 from bench.peers.base import find_program
 from bench.peers.haproxy import HAProxy
 from bench.plan import QUICK
@@ -31,6 +32,15 @@ def test_a_missing_peer_is_named() -> None:
     assert report.missing == ["absent: absent is not installed (Debian package absent)"]
     assert said == ["missing: absent: absent is not installed (Debian package absent)"]
     assert "not measured: absent" in report.as_text()
+
+
+def test_a_phase_that_fails_is_named_and_the_others_go_on() -> None:
+    session = Session(QUICK, [], [], Cores(0, 0), lambda _: None)
+    with session.failing("handshakes"):
+        raise WrongAnswers("haproxy: the answer has a wrong length")
+    report = session.run()
+    assert report.failed == ["handshakes: haproxy: the answer has a wrong length"]
+    assert "not measured: handshakes: haproxy" in report.as_text()
 
 
 def test_a_program_that_is_nowhere_is_not_found() -> None:
