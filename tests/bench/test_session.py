@@ -34,10 +34,14 @@ def test_a_missing_peer_is_named() -> None:
     assert "not measured: absent" in report.as_text()
 
 
+def end_with_a_wrong_answer() -> None:
+    raise WrongAnswers("haproxy: the answer has a wrong length")
+
+
 def test_a_phase_that_fails_is_named_and_the_others_go_on() -> None:
     session = Session(QUICK, [], [], Cores(0, 0), lambda _: None)
     with session.failing("handshakes"):
-        raise WrongAnswers("haproxy: the answer has a wrong length")
+        end_with_a_wrong_answer()
     report = session.run()
     assert report.failed == ["handshakes: haproxy: the answer has a wrong length"]
     assert "not measured: handshakes: haproxy" in report.as_text()
