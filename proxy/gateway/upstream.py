@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from proxy.protocols.base import Upstream
 
 READ = 65536
+UNTAKEN = 65536
+"""Bytes a device has not taken, above which its connection is cut. Messages that get an answer are bounded by the
+upstream; those that get none (a broadcast) are bounded by this alone."""
 
 _log = logging.getLogger(__name__)
 
@@ -254,6 +257,8 @@ class _Connection:
         if self._wire is not None:
             self._driver.connection_sent(len(data))
             self._wire.send(data)
+            if len(self._wire.waiting) > UNTAKEN:
+                self._broken("does not take what it is sent")
 
     def close(self) -> None:
         self._alarm.cancel()
@@ -290,9 +295,9 @@ class _Connection:
         else:
             self._driver.connection_lost(self, "closed the connection")
 
-    def _broken(self) -> None:
+    def _broken(self, why: str = "broke the connection") -> None:
         # Told in the next turn: the driver may be in the middle of sending to this very connection.
-        self._loop.call_soon(self._driver.connection_lost, self, "broke the connection")
+        self._loop.call_soon(self._driver.connection_lost, self, why)
 
     def _too_long(self) -> None:
         if not self.up and self._sock is not None:

@@ -61,24 +61,28 @@ class Authority:
         self._verbs = _by_verb(ordered)
         self.connect = self._connect(ordered, speaker.id is not None or known)
 
-    def decide(self, action: Action, now: float) -> Verdict:
-        """Judge one action, ``now`` in monotonic seconds. Total: a failure refuses (BH-1606) and is counted."""
+    def decide(self, action: Action, now: float, recorded: bool = False) -> Verdict:
+        """Judge one action, ``now`` in monotonic seconds. Total: a failure refuses (BH-1606) and is counted.
+
+        What has to be recorded first is judged twice and goes on after the second time, ``recorded``: only then is a
+        rate charged.
+        """
         try:
             spend: list[Candidate] = []
             verdict = self._judge(action, now, spend)
-            if spend:
+            if spend and (recorded or not verdict.record_first):
                 self._take(spend, now)
         except Exception as error:  # an error read as "allowed" is the worst bug this program can have
             return self._failed(error)
         return verdict
 
-    def decide_all(self, actions: Sequence[Action], now: float) -> Verdict:
+    def decide_all(self, actions: Sequence[Action], now: float, recorded: bool = False) -> Verdict:
         """Judge all actions of one message: one refused refuses all (T26), and then no rate is charged.
 
         A rule is charged once per message, however many of its actions it allows.
         """
         if len(actions) == 1:
-            return self.decide(actions[0], now)
+            return self.decide(actions[0], now, recorded)
         try:
             if not actions:
                 raise ValueError("a message without any action was put to the policy")
@@ -89,15 +93,12 @@ class Authority:
                 if verdict.reason is not None:
                     return _part_refused(action, verdict, verdict.reason)
                 verdicts.append(verdict)
-            if spend:
+            record_first = any(v.record_first for v in verdicts)
+            if spend and (recorded or not record_first):
                 self._take(spend, now)
         except Exception as error:  # as in `decide`
             return self._failed(error)
-        return Verdict(
-            verdicts[0].rule,
-            reusable=all(v.reusable for v in verdicts),
-            record_first=any(v.record_first for v in verdicts),
-        )
+        return Verdict(verdicts[0].rule, reusable=all(v.reusable for v in verdicts), record_first=record_first)
 
     def _judge(self, action: Action, now: float, spend: list[Candidate]) -> Verdict:
         """Takes no token: adds to ``spend`` the rated candidates that were needed."""

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from proxy.core.reason import Reason
     from proxy.core.verdict import Verdict
 
-Decide = Callable[["tuple[Action, ...]", float], "Verdict"]
-"""Judges all actions of one message at a time (monotonic seconds): one refused refuses all.
+Decide = Callable[..., "Verdict"]
+"""``decide(actions, now, recorded=False)`` judges all actions of one message at a time (monotonic seconds): one
+refused refuses all. ``recorded``: the message was held for its record, and this is the second time, after which it
+goes on. A rate is charged once, when the message goes.
 
 Synchronous, in memory, total: it never raises and never waits.
 """

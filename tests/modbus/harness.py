@@ -65,7 +65,8 @@ def targets(rule: object, *, never: bool = False) -> tuple[Target, ...]:
 
 
 class Policy:
-    """`Decide` for one set of targets: never, then every atom admitted by some target. ``asked`` logs the questions."""
+    """`Decide` for one set of targets: never, then every atom admitted by some target. ``asked`` logs the questions,
+    ``recorded`` which of them were about a held message that now goes."""
 
     def __init__(
         self, rule: object = None, never: object = None, *, reusable: bool = True, record_first: bool = False
@@ -75,9 +76,11 @@ class Policy:
         self._reusable = reusable
         self._record_first = record_first
         self.asked: list[tuple[Action, ...]] = []
+        self.recorded: list[bool] = []
 
-    def __call__(self, asked: tuple[Action, ...], now: float) -> Verdict:
+    def __call__(self, asked: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict:
         self.asked.append(asked)
+        self.recorded.append(recorded)
         if any(target.covers(action) for action in asked for target in self._never):
             return Verdict(NEVER, Reason.NEVER_RULE, reusable=self._reusable)
         for action in asked:

@@ -24,8 +24,8 @@ class Epochs:
     def __init__(self, rules: list[object], record_first: bool) -> None:
         self._policies = [Policy(rule, record_first=record_first) for rule in rules]
 
-    def __call__(self, asked: tuple[Action, ...], now: float) -> Verdict:
-        return self._policies[0](asked, now)
+    def __call__(self, asked: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict:
+        return self._policies[0](asked, now, recorded)
 
     def next(self) -> None:
         self._policies.pop(0)
@@ -84,3 +84,13 @@ def expected(step: dict[str, Any]) -> dict[str, Any]:
         "closes": step.get("closes"),
         "deadline": step.get("deadline"),
     }
+
+
+def test_policy_is_told_when_it_is_asked_about_a_held_message_again() -> None:
+    """A rate is charged once, for the message that goes."""
+    policy = Policy(record_first=True)
+    client = Client(policy)
+    client.send(b"".join(read_all(["0001/01 06 0000 0001", "0002/01 03 0000 0001"])))
+    client.resume(1, True)
+    assert policy.recorded == [False, True, False]
+    assert policy.asked[0] == policy.asked[1]

@@ -207,7 +207,7 @@ class ModbusInspector:
         if fault := self._unit_fault(unit, asked):
             self._refuse(frame, p.ILLEGAL_FUNCTION, fault, out)
             return
-        verdict = self._decide(asked, now)
+        verdict = self._decide(asked, now, True) if recorded else self._decide(asked, now)
         if not verdict.allowed:
             reason = Reason.BROADCAST if unit == 0 and verdict.reason is Reason.DEFAULT_DENY else verdict.reason
             event = Event("refuse", reason=reason, action=_text(asked), detail=verdict.detail, verdict=verdict)

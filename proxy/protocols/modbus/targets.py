@@ -51,10 +51,16 @@ class Window:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def admits_mask(self, and_mask: int, or_mask: int) -> bool:
-        """FC 22 changes the bits that are 0 in ``and_mask``, to ``or_mask``; the others keep an unknown value."""
+        """FC 22 changes the bits that are 0 in ``and_mask``, to ``or_mask``; the others keep an unknown value.
+
+        A window with both ``bits`` and bounds admits only what keeps both: nothing but a whole value can be compared.
+        """
         touched = ~and_mask & 0xFFFF
         if self.bits is not None:
-            return touched & ~self.bits == 0
+            if touched & ~self.bits:
+                return False
+            if self.low is None and self.high is None:
+                return True
         return touched == 0xFFFF and self.width == 1 and self.admits((or_mask,))
 
     def describe(self) -> str:
