@@ -314,13 +314,15 @@ def _limits(site: Site) -> Limits:
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     wanted = site.limits
+    room = hard - RESERVED_FDS
+    handshakes = max(1, min(wanted.handshakes, room // 4))
     # A link that shares no connection has two sockets.
-    room = (hard - RESERVED_FDS - wanted.handshakes) // 2
-    if room < wanted.links:
-        _log.warning("fewer links than configured: the limit of open files is too low", extra={"links": room})
+    links = max(1, min(wanted.links, (room - handshakes) // 2))
+    if links < wanted.links:
+        _log.warning("fewer links than configured: the limit of open files is too low", extra={"links": links})
     return Limits(
-        links=max(1, min(wanted.links, room)),
-        handshakes=wanted.handshakes,
+        links=links,
+        handshakes=handshakes,
         links_per_source=wanted.links_per_source,
         links_per_identity=wanted.links_per_identity,
     )

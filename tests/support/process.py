@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -151,3 +152,14 @@ def running(plant: Plant, *, loop: str = "uvloop", files: int | None = None) -> 
     finally:
         gateway.kill()
         print(gateway.said()[-6000:])
+
+
+@contextmanager
+def limited(gateway: GatewayProcess, what: int, soft: int) -> Iterator[None]:
+    """Takes something away from the running process, and gives it back."""
+    before = resource.prlimit(gateway.pid, what)
+    resource.prlimit(gateway.pid, what, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(gateway.pid, what, before)
