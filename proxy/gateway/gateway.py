@@ -38,7 +38,7 @@ class Gateway:
         parse_syn: ParseSyn,
     ) -> None:
         self._loop = loop
-        self._poller = Poller(loop)
+        self._poller = Poller(loop, clock)
         self._clock = clock
         self._judges = judges
         self._journal = journal

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 Callback = Callable[[], None]
 
+PATIENCE = 40e-6
+"""Seconds of asking again in vain before the thread goes to sleep. A device in the same cell answers within that time,
+and to be woken costs more than to have waited: with one master the median went from 1.25 times HAProxy's to 0.94, at
+less CPU per request. A gateway without traffic does not come here at all."""
+SLICE = 0.002
+"""Seconds after which timers and signals get their turn."""
+QUESTIONS = 4096
+"""How often one slice may ask, whatever the clock says."""
 _READ = select.EPOLLIN
 _WRITE = select.EPOLLOUT
 _log = logging.getLogger(__name__)
@@ -26,8 +34,9 @@ _log = logging.getLogger(__name__)
 class Poller:
     """`add_reader` and the like mean what they mean on an event loop; level triggered."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
         self._loop = loop
+        self._clock = clock
         self._epoll = select.epoll()
         self._readers: dict[int, Callback] = {}
         self._writers: dict[int, Callback] = {}
@@ -79,9 +88,25 @@ class Poller:
             self._epoll.register(fd, mask)
 
     def _round(self) -> None:
-        readers, writers = self._readers, self._writers
+        """Handles what is ready until nothing was for a moment."""
+        now = self._clock()
+        end, patience_ends = now + SLICE, now + PATIENCE
         self._inside = True
-        for fd, events in self._epoll.poll(0):
+        for _ in range(QUESTIONS):
+            busy = self._handle_ready()
+            while self._after:
+                self._finish_round()
+            now = self._clock()
+            if busy:
+                patience_ends = now + PATIENCE
+            if now >= patience_ends or now >= end:
+                break
+        self._inside = False
+
+    def _handle_ready(self) -> bool:
+        readers, writers = self._readers, self._writers
+        ready = self._epoll.poll(0)
+        for fd, events in ready:
             # A callback may have closed a socket whose event is still in this list: then there is no callback.
             # An error or a hang-up comes with neither flag; reading or writing finds out what it is.
             try:
@@ -91,11 +116,12 @@ class Poller:
                     writers[fd]()
             except Exception:
                 _log.exception("a socket callback failed")
-        while self._after:
-            after, self._after = self._after, []
-            for callback in after:
-                try:
-                    callback()
-                except Exception:
-                    _log.exception("sending what was gathered failed")
-        self._inside = False
+        return bool(ready)
+
+    def _finish_round(self) -> None:
+        after, self._after = self._after, []
+        for callback in after:
+            try:
+                callback()
+            except Exception:
+                _log.exception("sending what was gathered failed")
