@@ -23,6 +23,7 @@ from proxy.protocols.modbus.inspector import ModbusInspector
 from proxy.protocols.modbus.service import ModbusService
 
 SAMPLES = 300
+WARM = 5
 BATCH = 16  # requests in one call, which is also how many a master may have in flight
 
 
@@ -83,18 +84,28 @@ def inspector(policy: Policy, question: Question) -> ModbusInspector:
 
 
 def cached(policy: Policy, question: Question) -> float:
-    """Per request, in a read that holds sixteen of them."""
+    """Per request, in a read that holds sixteen of them: the quickest of some, for a link that polls is warm."""
     inspecting, out, data = inspector(policy, question), Effects(), frames(question.register, BATCH)
     inspecting.from_client(data[0], 0.0, out)
-    inspecting.from_upstream(data[0][:6] + b"\1\3\2\0\0", 0.0, out)
     out.upstream.clear()
+    inspecting.from_upstream(answer_to(data[0]), 0.0, out)
     joined = b"".join(data)
-    begin = time.perf_counter_ns()
-    inspecting.from_client(joined, 0.0, out)
-    spent = (time.perf_counter_ns() - begin) / 1e3
-    if out.upstream != data:
-        raise WrongAnswers(f"cached: {question} had another answer")
-    return spent / BATCH
+    spent = []
+    for _ in range(WARM):
+        begin = time.perf_counter_ns()
+        inspecting.from_client(joined, 0.0, out)
+        spent.append((time.perf_counter_ns() - begin) / 1e3 / BATCH)
+        if out.upstream != data:
+            raise WrongAnswers(f"cached: {question} had another answer")
+        out.upstream.clear()
+        for frame in data:
+            inspecting.from_upstream(answer_to(frame), 0.0, out)
+    return min(spent)
+
+
+def answer_to(frame: bytes) -> bytes:
+    """One register, which holds 0."""
+    return frame[:4] + b"\0\5\1\3\2\0\0"
 
 
 def decided(policy: Policy, question: Question) -> float:
