@@ -12,7 +12,7 @@ import pytest
 
 from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
-from proxy.gateway.link import CUT_AT, PAUSE_AT
+from proxy.gateway.link import CUT_AT, PAUSE_AT, Link
 from proxy.gateway.sockets import KEEPALIVE
 from tests.support.inside import DEFAULT, QUICK, RULE, Inside, allow_all
 from tests.support.net import until
@@ -20,7 +20,6 @@ from tests.support.raw import Raw, Tls, shaken
 
 if TYPE_CHECKING:
     from proxy.core.action import Action
-    from proxy.gateway.link import Link
     from tests.support.keys import Keys
     from tests.support.toy import ToyDevice, ToyProtocol
 
@@ -228,6 +227,7 @@ class TestSlowReader:
     def narrow(self, raw: Raw, inside: Inside) -> Link:
         """Takes the kernel's megabytes away from the gateway's side of this connection."""
         [link] = [link for link in inside.links if link.facts.peer_port == raw.sock.getsockname()[1]]
+        assert isinstance(link, Link)
         link._wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         return link
 
@@ -245,6 +245,7 @@ class TestSlowReader:
                 await until(lambda: inside.links)
                 await self.fill(raw, inside)
                 [link] = inside.links
+                assert isinstance(link, Link)
                 for _ in range(200):
                     await asyncio.sleep(0.01)
                     if not self.pour(raw):
