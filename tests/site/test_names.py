@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from proxy.core.surface import Rate
 from proxy.site import names, quantities
 
+pytestmark = pytest.mark.timeout(60)
+
 GOOD_IDS = ["a", "0", "plc-3a", "a.b_c-d", "x" * 64]
 BAD_IDS = [
     "", "-a", ".a", "_a", "A", "plc 3", "a/b", "../a", "a#", "a+", "*", "plc-*", "a\n", "a\x00", "ä", "ａ", "x" * 65,

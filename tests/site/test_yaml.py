@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from proxy.site.yaml import MAX_DEPTH, Document, parse
 
+pytestmark = pytest.mark.timeout(60)
+
 Said = list[tuple[int, int, str]]
 
 
