@@ -22,10 +22,8 @@ from proxy.protocols.base import Effects, UpstreamEffects, UpstreamState
 from tests.modbus.harness import FakeSetting, ref
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from proxy.core.action import Action
-    from proxy.protocols.base import Inspector, ProtocolSpec
+    from proxy.protocols.base import Decide, Inspector, ProtocolSpec
 
 FOLDER = Path(protocols.__path__[0])
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
@@ -49,7 +47,7 @@ class Sample:
     def bytes(self, key: str) -> list[bytes]:
         return [bytes.fromhex(text) for text in self.given[key]]
 
-    def decide(self, asked: tuple[Action, ...], now: float) -> Verdict:
+    def decide(self, asked: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict:
         """What the sample rule says."""
         for action in asked:
             mask = 0
@@ -59,7 +57,7 @@ class Sample:
                 return refuse(asked, now)
         return Verdict(ref("rule"), reusable=True)
 
-    def link(self, decide: Callable[[tuple[Action, ...], float], Verdict] | None = None) -> Link:
+    def link(self, decide: Decide | None = None) -> Link:
         return Link(self.spec.inspector(decide or self.decide, FakeSetting(secured=True), self.options))
 
 
@@ -79,7 +77,7 @@ class Link:
         return out.upstream, out.client, [event.what for event in out.events], out.closing
 
 
-def refuse(asked: tuple[Action, ...], now: float) -> Verdict:
+def refuse(asked: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict:
     return Verdict(ref("default"), Reason.DEFAULT_DENY, reusable=True)
 
 

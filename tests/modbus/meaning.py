@@ -55,8 +55,10 @@ def window_allows(window: dict[str, Any], span: Bounds, touches: Sequence[Touch]
     wide = kind.endswith("32")
     if isinstance(touch.value, tuple):
         changed = touch.value[0] ^ 0xFFFF
-        if "bits" in window:
-            return all(window["bits"] >> bit & 1 for bit in range(16) if changed >> bit & 1)
+        if "bits" in window and any(changed >> bit & 1 and not window["bits"] >> bit & 1 for bit in range(16)):
+            return False
+        if "bits" in window and "min" not in window and "max" not in window:
+            return True
         return changed == 0xFFFF and not wide and _fits(window, kind, (touch.value[1],))
     if "bits" in window and window["bits"] != 0xFFFF:
         return False

@@ -220,7 +220,11 @@ def windows(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def bit_windows(draw: st.DrawFn) -> dict[str, Any]:
-    return {"bits": draw(st.one_of(st.sampled_from([0, 0xFFFF, 0x000F, 0xFFF0]), u16))}
+    """Some bits, now and then together with a bound."""
+    window: dict[str, Any] = {"bits": draw(st.one_of(st.sampled_from([0, 0xFFFF, 0xFFFF, 0x000F, 0xFFF0]), u16))}
+    if draw(st.integers(0, 3)) == 0:
+        window[draw(st.sampled_from(["min", "max"]))] = draw(st.sampled_from([0, 100, 0x8000]))
+    return window
 
 
 @st.composite

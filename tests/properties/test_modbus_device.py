@@ -57,8 +57,9 @@ class SharedPlc(RuleBasedStateMachine):
     @precondition(lambda self: self.masters)
     def leave(self, who: int) -> None:
         master = self._pick(self.masters, who)
-        for one in self.masters.pop(master):
-            one.over = True
+        del self.masters[master]
+        for one in self.asks:
+            one.over |= one.master == master
         self.device.leave(master)
         self._carry()
 
@@ -121,7 +122,9 @@ class SharedPlc(RuleBasedStateMachine):
     @rule(which=picks, what=picks, how=st.sampled_from(WRONGS))
     @precondition(lambda self: self._asked())
     def answers_wrongly(self, which: int, what: int, how: str) -> None:
+        """To the gateway that is an answer too: one that came late makes room, another one costs the connection."""
         line, tid, one = self._question(which, what)
+        del line.asked[tid]
         line.wire += wrong(one.pdu, one.unit, tid, how)
 
     @rule(which=picks, tid=st.integers(0xF000, 0xFFFF))
@@ -244,11 +247,11 @@ class SharedPlc(RuleBasedStateMachine):
         unsent = [o for o in self.asks if o.sent_on is None and not o.over]
         same = [o for o in unsent if o.message[2:] == message[2:]]
         assert same, "sent twice, or never asked, or its master is gone"
-        # All listen only are alike: one that is in turn will do.
-        one = next((o for o in same if all(e.silent or e.master != o.master for e in unsent[: unsent.index(o)])), None)
-        assert one is not None, "overtakes an earlier request of its master"
-        under_way = [o for o in self.masters.get(one.master, []) if o.sent_on is not None]
-        assert all(o.sent_on == number for o in under_way), "on two connections at a time"
+        # All listen only are alike: one that fits will do.
+        in_turn = [o for o in same if all(e.silent or e.master != o.master for e in unsent[: unsent.index(o)])]
+        assert in_turn, "overtakes an earlier request of its master"
+        one = next((o for o in in_turn if all(u.sent_on in (None, number) for u in self.masters[o.master])), None)
+        assert one is not None, "its master is on two connections at a time"
         one.sent_on = number
         if one.silent:
             one.over = True
