@@ -155,13 +155,19 @@ class App:
         pat = 0.0
         while True:
             await asyncio.sleep(POLL)
-            if self._revoked.changed():
-                # In a thread: a list of 10,000 takes 0.2 s to parse, and the swap is one assignment.
-                problem = await asyncio.to_thread(self._revoked.reload)
-                self._revoked_anew(problem)
+            try:
+                await self._look_at_deny_list()
+            except Exception:  # no thread to be had, or a bug: it must not be the last look, or nobody is revoked again
+                _log.exception("looking at the deny list failed; it is tried again")
             if self._service_manager.watchdog and self._world.clock() >= pat:
                 pat = self._world.clock() + self._service_manager.watchdog / 3
                 self._service_manager.tell("WATCHDOG=1")
+
+    async def _look_at_deny_list(self) -> None:
+        if self._revoked.changed():
+            # In a thread: a list of 10,000 takes 0.2 s to parse, and the swap is one assignment.
+            problem = await asyncio.to_thread(self._revoked.reload)
+            self._revoked_anew(problem)
 
     def _revoked_anew(self, problem: RevocationError | None) -> None:
         if problem is not None:

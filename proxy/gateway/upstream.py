@@ -271,10 +271,15 @@ class _Connection:
 
     def _connected(self) -> None:
         assert self._sock is not None  # noqa: S101 - only registered while there is one
-        self._poller.remove_writer(self._sock.fileno())
         if code := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._driver.connection_lost(self, os.strerror(code))
             return
+        try:
+            self._sock.getpeername()
+        except OSError as error:
+            if error.errno == errno.ENOTCONN:
+                return  # still dialling: the event was for a socket that had this number before, in the same round
+        self._poller.remove_writer(self._sock.fileno())
         self._alarm.cancel()
         self.up = True
         self._wire = Wire(self._poller, self._sock, on_error=self._broken, drained=_nothing)

@@ -145,7 +145,9 @@ class _Section:
         if not isinstance(value, str) or value not in LEVELS:
             self._report(path, f"unknown level {value!r}", f"one of {', '.join(LEVELS)}")
         else:
-            yield Calls("identify", frozenset(range(1, LEVELS[value] + 1)), self._units)
+            # A higher level shows the objects of those below it as well, so what is forbidden is also forbidden there.
+            highest = max(LEVELS.values()) if self._never else LEVELS[value]
+            yield Calls("identify", frozenset(range(1, highest + 1)), self._units)
 
     def _diagnose(self, value: object, path: Path) -> Iterator[Target]:
         numbers: set[int] = set()

@@ -1,0 +1,59 @@
+"""The kernel gives a closed socket's number to the next one, and events of the old one may still be in the list."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from proxy.gateway.poller import Poller
+from proxy.gateway.upstream import _Connection
+
+if TYPE_CHECKING:
+    from proxy.gateway.upstream import UpstreamDriver
+
+
+class Driver:
+    """What a connection asks of its driver."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, poller: Poller) -> None:
+        self._loop = loop
+        self._poller = poller
+        self.told: list[str] = []
+
+    def connection_up(self, connection: _Connection) -> None:
+        self.told.append("up")
+
+    def connection_lost(self, connection: _Connection, why: str) -> None:
+        self.told.append(why)
+
+
+async def test_a_dial_under_way_is_not_taken_for_done() -> None:
+    """It was called up: what failed later was a connection that broke, with no pause before the next dial."""
+    loop = asyncio.get_running_loop()
+    poller = Poller(loop, time.monotonic)
+    driver = Driver(loop, poller)
+    with ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.9", 0), backlog=0))
+        waits = None
+        for _ in range(8):  # until the backlog is full, and the next SYN gets no answer
+            connection = _Connection(cast("UpstreamDriver", driver), 0)
+            connection.connect("127.0.0.9", full.getsockname()[1], 5.0, time.monotonic())
+            stack.callback(connection.close)
+            await asyncio.sleep(0.05)
+            if not connection.up:
+                waits = connection
+                break
+        if waits is None:
+            pytest.skip("this kernel has room for every connection")
+        driver.told.clear()
+        waits._connected()  # as an event of the number's last owner does
+        assert driver.told == [] and not waits.up
+        stack.enter_context(full.accept()[0])
+        await asyncio.sleep(1.5)
+        assert driver.told == ["up"]
+    poller.close()
