@@ -12,6 +12,7 @@ import pytest
 
 from proxy.gateway.poller import Poller
 from proxy.gateway.upstream import _Connection
+from tests.support.net import until
 
 if TYPE_CHECKING:
     from proxy.gateway.upstream import UpstreamDriver
@@ -54,6 +55,6 @@ async def test_a_dial_under_way_is_not_taken_for_done() -> None:
         waits._connected()  # as an event of the number's last owner does
         assert driver.told == [] and not waits.up
         stack.enter_context(full.accept()[0])
-        await asyncio.sleep(1.5)
+        await until(lambda: driver.told, 10, "its SYN is sent again and answered")
         assert driver.told == ["up"]
     poller.close()
