@@ -18,7 +18,7 @@ NEEDLES = {
     ),
     "a package index option": re.compile(
         r"--(?:extra-|emit-|default-)?index(?:-url)?\b|--(?:emit-)?find-links\b|\b(?:PIP|UV)_[A-Z_]*(?:INDEX|FIND_LINKS)"
-        r"|\[\[?(?:tool\.uv\.)?index\]|\bindex-url\s*="
+        r"|(?m:^\s*\[\[?(?:tool\.uv\.)?index\])|\bindex-url\s*="
     ),
 }
 KEY_FILES = {".crt", ".cer", ".csr", ".der", ".jks", ".key", ".p12", ".pem", ".pfx"}
