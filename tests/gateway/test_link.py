@@ -12,7 +12,7 @@ import pytest
 
 from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
-from proxy.gateway.link import CUT_AT, PAUSE_AT, Link
+from proxy.gateway.link import CUT_AT, Link
 from proxy.gateway.sockets import KEEPALIVE
 from tests.support.inside import DEFAULT, QUICK, RULE, Inside, allow_all
 from tests.support.net import until
@@ -253,7 +253,7 @@ class TestSlowReader:
                 taken = link.bytes_in
                 await asyncio.sleep(0.1)
                 assert link.bytes_in == taken
-                assert PAUSE_AT < len(link._wire.waiting) < CUT_AT
+                assert 0 < len(link._wire.waiting) < CUT_AT
 
     async def test_t45_a_write_stall_is_cut_and_others_are_served(self, toy: ToyProtocol, device: ToyDevice) -> None:
         async with Inside(toy, device.port, decide=refuse) as inside:
@@ -293,6 +293,41 @@ class TestSlowReader:
             await until(lambda: inside.journal.ends)
             assert [end.why for end in inside.journal.ends] == [None]
         assert [inspector.eofs for inspector in toy.inspectors] == [1]
+
+
+class TestFairness:
+    """T47: whoever sends very much at once is served in turns, like everybody else."""
+
+    LINES = b"".join(b"get %d\n" % at for at in range(1800))
+
+    @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+    async def test_a_flood_takes_turns(self, secure: bool, toy: ToyProtocol, device: ToyDevice, keys: Keys) -> None:
+        async with Inside(toy, device.port, keys=keys if secure else None) as inside:
+            async with await Raw.to(inside.port) as flooder, await Raw.to(inside.port) as honest:
+                flood, request = self.LINES, b"get honest\n"
+                if secure:
+                    context = keys.issue("anna").trusting(keys.ca)
+                    one, other = await shaken(flooder, context), await shaken(honest, context)
+                    flood, request = one.seal(flood), other.seal(request)
+                await until(lambda: len(inside.links) == 2)
+                assert len(flood) <= 16384
+                flooder.sock.send(flood)
+                honest.sock.send(request)
+                time.sleep(0.1)  # noqa: ASYNC251 - both are to be there when the gateway looks
+                await until(lambda: len(device.received) == 1801)
+                assert device.received.index("get honest") < 900
+                device.received.remove("get honest")
+                assert device.received == self.LINES.decode().splitlines()
+
+    async def test_the_end_of_input_waits_for_its_turn(self, toy: ToyProtocol, device: ToyDevice, keys: Keys) -> None:
+        async with Inside(toy, device.port, keys=keys) as inside, await Raw.to(inside.port) as raw:
+            tls = await shaken(raw, keys.issue("anna").trusting(keys.ca))
+            await raw.send(tls.seal(self.LINES) + tls.close_notify())
+            raw.finish()
+            assert tls.open(await raw.to_the_end()).count(b" is 0\n") == 1800
+            assert [inspector.eofs for inspector in toy.inspectors] == [1]
+            await until(lambda: inside.journal.ends)
+            assert [end.why for end in inside.journal.ends] == [None]
 
 
 class TestEnds:
