@@ -19,6 +19,7 @@ from tests.modbus.strategies import (
     mask_writes,
     nevers,
     read_writes,
+    ready_made,
     register_writes,
     registers,
     requests,
@@ -96,6 +97,30 @@ def test_a_never_touches_what_its_yaml_says(section: dict[str, Any], data: bytes
         assert bits(union(section, action, admits=False, never=True), action) == meant
 
 
+@given(rules(), rules(), st.lists(st.tuples(st.one_of(ready_made, writes), units), min_size=1, max_size=8))
+def test_what_is_within_another_admits_no_more(
+    one: dict[str, Any], other: dict[str, Any], asked: list[tuple[bytes, int]]
+) -> None:
+    """Wrong containment would call a rule redundant that is not, or a widening none."""
+    actions = [action for data, unit in asked for action in acts(data, unit)]
+    for inner in (*targets(one), *targets(other)):
+        assert inner.within(inner)
+        for outer in targets(other):
+            if inner.within(outer):
+                for action in actions:
+                    assert inner.admits(action) & ~outer.admits(action) == 0, (inner, outer)
+
+
+@given(st.integers(0, 6), st.integers(0, 6), windows(), register_writes())
+def test_a_shifted_window_is_not_within_another(inner: int, outer: int, window: dict[str, Any], data: bytes) -> None:
+    """Pairs of registers that start at odd places are other values."""
+    (small,) = targets({"write": {f"holding {inner}-{inner + 3}": window}})
+    (large,) = targets({"write": {f"holding {outer}-{outer + 13}": window}})
+    if small.within(large):
+        for action in acts(data[:1] + inner.to_bytes(2, "big") + data[3:], 1):
+            assert small.admits(action) & ~large.admits(action) == 0
+
+
 @given(rules(), requests, units)
 def test_a_target_keeps_to_its_verb_and_says_where_values_matter(
     section: dict[str, Any], data: bytes, unit: int
@@ -105,6 +130,7 @@ def test_a_target_keeps_to_its_verb_and_says_where_values_matter(
         for action in acts(data, unit):
             covered = target.covers(action)
             assert not covered or target.verb == action.verb
+            assert not covered or target.changes == action.changes
             assert target.values_matter or target.admits(action) == covered
 
 
