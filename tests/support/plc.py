@@ -190,9 +190,9 @@ class RecordingPlc:
 
 
 @contextmanager
-def plc_in_thread(host: str = HOST) -> Iterator[RecordingPlc]:
+def plc_in_thread(host: str = HOST, port: int = 0) -> Iterator[RecordingPlc]:
     """A device on a loop of its own, for tests that block: real clients, processes. Reading it needs no lock."""
-    plc = RecordingPlc(host)
+    plc = RecordingPlc(host, port)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="plc", daemon=True)
     thread.start()

@@ -286,6 +286,9 @@ class ToyProtocol:
         verb, cell, *_ = text.split(" ")
         return (ToyAction(verb, cell),)
 
+    def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
+        return None
+
     def schema(self) -> Mapping[str, Mapping[str, object]]:
         return {}
 
