@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Bulkhead beside other TLS proxies.")
-    parser.add_argument("--quick", action="store_true", help="three short rounds, fewer idle links")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, fewer idle links")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     for option, names in (("--only", list(all_peers())), ("--phases", list(PHASES))):
         parser.add_argument(option, nargs="+", metavar="NAME", choices=names, default=names, help=", ".join(names))
