@@ -38,6 +38,7 @@ from proxy.pki.revocation import RevocationList
 from proxy.pki.revoked import RevocationError
 from proxy.policy.check import run_tests
 from proxy.policy.compile import Policy, PolicyError, compile_policy
+from proxy.site.outright import refused_outright
 from proxy.telemetry.admin import AdminBindError, AdminServer, Probes
 from proxy.telemetry.counters import Counters
 from proxy.telemetry.heartbeat import STALL, Heartbeat
@@ -46,6 +47,8 @@ from proxy.telemetry.notify import ServiceManager
 from proxy.telemetry.status import AuditStatus, Check, DeviceStatus, ListenerStatus, Status
 
 if TYPE_CHECKING:
+    from proxy.core.reason import Reason
+    from proxy.core.surface import RuleTest
     from proxy.protocols.base import ProtocolSpec
     from proxy.site import Site
     from proxy.site.model import Listener
@@ -84,7 +87,7 @@ class App:
         self._service_manager = ServiceManager(world.environ)
         self._heartbeat = Heartbeat(world.clock)
         self._counters = Counters()
-        self._policy = _compile(site)
+        self._policy = _compile(site, protocols)
         self._revoked = _deny_list(site)
         self._audit = AuditWriter(
             site.state / "audit",
@@ -261,13 +264,17 @@ async def serve(
     await app.run(stop)
 
 
-def _compile(site: Site) -> Policy:
+def _compile(site: Site, protocols: Mapping[str, ProtocolSpec]) -> Policy:
     """Compiled, and its own tests passed: a policy that does not do what it says it does is not taken into use."""
     try:
         policy = compile_policy(site.surfaces, site.roles, site.devices)
     except PolicyError as error:
         raise StartError(str(error)) from None
-    if failed := run_tests(policy, site.devices):
+
+    def outright(test: RuleTest) -> tuple[Reason, str] | None:
+        return refused_outright(site.devices, protocols, test.to, test.actions)
+
+    if failed := run_tests(policy, site.devices, outright):
         raise StartError("\n".join(["the policy's own tests fail:", *map(str, failed)]))
     return policy
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from proxy.core.reason import Reason
+    from proxy.core.surface import RuleTest
     from proxy.policy.check import Finding as PolicyFinding
     from proxy.site import Site
 
@@ -49,6 +51,7 @@ def policy_problems(site: Site) -> Iterator[Problem]:
     """What shows only when the policy is compiled and asked: faults, rules without effect, its own tests failing."""
     from proxy.policy import check as policy_check
     from proxy.policy.compile import PolicyError, compile_policy
+    from proxy.site.outright import refused_outright
 
     try:
         policy = compile_policy(site.surfaces, site.roles, site.devices)
@@ -59,7 +62,12 @@ def policy_problems(site: Site) -> Iterator[Problem]:
     secured = {listener.to for listener in site.listeners if listener.tls is not None}
     for found in policy_check.lint(site.surfaces, site.roles, site.devices, secured):
         yield _problem(Finding.POLICY, found)
-    for found in policy_check.run_tests(policy, site.devices):
+    known = protocols()
+
+    def outright(test: RuleTest) -> tuple[Reason, str] | None:
+        return refused_outright(site.devices, known, test.to, test.actions)
+
+    for found in policy_check.run_tests(policy, site.devices, outright):
         yield _problem(Finding.TEST_FAILED, found)
 
 

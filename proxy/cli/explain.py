@@ -52,19 +52,22 @@ def command(
     from proxy.policy.assume import assumed
     from proxy.policy.compile import compile_policy
     from proxy.policy.explain import as_text, explain
+    from proxy.site.outright import refused_outright
 
     site = open_site(config)
     spec, text = _request(" ".join(request))
     _check_names(site, who, to)
     principal = assumed(who, site.devices, _kinds(evidence))
     policy = compile_policy(site.surfaces, site.roles, site.devices)
-    told = explain(policy, _question(spec, text, principal, to), lambda section: _parse(spec, section))
+    question = _question(spec, text, principal, to)
+    told = explain(policy, question, lambda section: _parse(spec, section))
     standing = refusal(principal, None if principal.id is None else site.devices[principal.id])
+    outright = refused_outright(site.devices, protocols(), to, question.actions)
     if output == "json":
-        click.echo(json.dumps(_data(told, standing), indent=2))
+        click.echo(json.dumps(_data(told, standing, outright), indent=2))
     else:
-        click.echo(_standing_text(principal, standing) + as_text(told))
-    return DONE if told.allowed and standing is None else FINDINGS
+        click.echo(_standing_text(principal, standing) + _outright_text(outright) + as_text(told))
+    return DONE if told.allowed and standing is None and outright is None else FINDINGS
 
 
 def _request(text: str) -> tuple[ProtocolSpec, str]:
@@ -124,10 +127,18 @@ def _standing_text(principal: Principal, standing: Reason | None) -> str:
     )
 
 
-def _data(told: Explanation, standing: Reason | None) -> dict[str, Any]:
+def _outright_text(outright: tuple[Reason, str] | None) -> str:
+    if outright is None:
+        return ""
+    reason, detail = outright
+    return f"refused {reason.code} before any rule is asked: {detail}\nIf it were not, the policy would say:\n\n"
+
+
+def _data(told: Explanation, standing: Reason | None, outright: tuple[Reason, str] | None) -> dict[str, Any]:
     from proxy.policy.explain import as_data
 
     data = {"apiVersion": API_VERSION, "kind": "Explanation", **as_data(told)}
     data["identity"] = None if standing is None else {"code": standing.code, "reason": standing.sentence}
-    data["allowed"] = told.allowed and standing is None
+    data["outright"] = None if outright is None else {"code": outright[0].code, "reason": outright[1]}
+    data["allowed"] = told.allowed and standing is None and outright is None
     return data

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from proxy.core.verdict import Verdict
 from proxy.policy.assume import assumed
 
 if TYPE_CHECKING:
@@ -13,11 +15,14 @@ if TYPE_CHECKING:
     from proxy.core.action import Target
     from proxy.core.inventory import Device
     from proxy.core.origin import Origin
+    from proxy.core.reason import Reason
     from proxy.core.surface import Never, Role, Rule, RuleTest, Surface
-    from proxy.core.verdict import Verdict
     from proxy.policy.compile import Policy
 
 ERROR, WARNING = "error", "warning"
+
+Outright = Callable[["RuleTest"], "tuple[Reason, str] | None"]
+"""What is refused before any rule is asked, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +183,20 @@ def _warn(rule: Rule, wrong: str, mend: str) -> Finding:
     return Finding(WARNING, rule.ref.origin, f"rules.{rule.ref.name}", wrong, mend)
 
 
-def run_tests(policy: Policy, devices: Mapping[str, Device]) -> list[Finding]:
+def nothing_outright(test: RuleTest) -> tuple[Reason, str] | None:
+    """For policies whose protocols refuse nothing by themselves."""
+    return None
+
+
+def run_tests(policy: Policy, devices: Mapping[str, Device], outright: Outright = nothing_outright) -> list[Finding]:
     """The policy's own tests: `expect` and `because` must both hold. Each runs with budgets of its own, and its
-    speaker shows all that it is bound by."""
+    speaker shows all that it is bound by. ``outright`` is the protocols' word on what no rule can allow."""
     found = []
     for surface in policy.surfaces:
         for at, test in enumerate(surface.tests):
             verdict = outcome(policy, test, devices)
+            if verdict.allowed and (refused := outright(test)) is not None:
+                verdict = Verdict(verdict.rule, refused[0], detail=refused[1])
             if (wrong := _failure(test, verdict)) is not None:
                 found.append(Finding(ERROR, test.origin, f"tests[{at}]", wrong, _mend(verdict)))
     return found

@@ -201,6 +201,13 @@ class ProtocolSpec(Protocol):
         """``write holding 40 = 77`` as used by tests and `explain`. Raises ValueError with a mend."""
         ...
 
+    def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
+        """Why a request to such a device is refused before any rule is asked, whatever the rules say; else None.
+
+        The inspector holds the same: `explain` and the policy's tests must not promise what no message gets.
+        """
+        ...
+
     def schema(self) -> Mapping[str, Mapping[str, object]]:
         """JSON Schema of ``service``, ``rule`` and ``never``."""
         ...

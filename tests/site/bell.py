@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
+    from proxy.core.reason import Reason
     from proxy.protocols.base import Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
 
 VERBS = ("listen", "write")
@@ -103,6 +104,9 @@ class BellProtocol:
         if verb not in VERBS or not bell.isascii() or not bell.isdigit() or len(bell) > 2:
             raise ValueError(f"{text!r} is not a question; write for example: listen 3")
         return (BellAction(verb, int(bell)),)
+
+    def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
+        return None
 
     def schema(self) -> Mapping[str, Mapping[str, object]]:
         bells = {"type": "array", "items": {"type": "integer"}}

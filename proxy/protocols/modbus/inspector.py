@@ -20,6 +20,7 @@ from proxy.protocols.modbus import pdu as p
 from proxy.protocols.modbus.actions import actions
 from proxy.protocols.modbus.answer import expect
 from proxy.protocols.modbus.mbap import HEADER, exception, header_fault
+from proxy.protocols.modbus.outright import outright
 from proxy.protocols.modbus.refuse import code_for
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ CACHED = 1024
 """Verdicts kept per link. A master polls a few dozen spans; a scanner must not fill memory."""
 PARTIAL = 10.0
 """Seconds a frame may take to arrive whole (T45: the deadline covers the frame, not each byte)."""
-RESERVED_UNITS = frozenset(range(248, 255))
 
 
 class _Counter:
@@ -53,7 +53,7 @@ class ModbusInspector:
     def __init__(self, decide: Decide, setting: Setting, service: ModbusService) -> None:
         self._decide = decide
         self._like_a_device = setting.deny_style == "device" and not setting.secured
-        self._units = service.units
+        self._service = service
         self._rest = b""
         self._partial_until: float | None = None
         self._cache: dict[bytes, _Counter] = {}
@@ -211,8 +211,9 @@ class ModbusInspector:
     def _decide_request(self, frame: bytes, request: p.Request, now: float, out: Effects, recorded: bool) -> None:
         unit = frame[6]
         asked = actions(unit, request)
-        if fault := self._unit_fault(unit, asked):
-            self._refuse(frame, p.ILLEGAL_FUNCTION, fault, out)
+        if fault := outright(asked, self._service):
+            event = Event("refuse", reason=fault[0], action=_text(asked), detail=fault[1])
+            self._refuse(frame, p.ILLEGAL_FUNCTION, event, out)
             return
         verdict = self._decide(asked, now, True) if recorded else self._decide(asked, now)
         if not verdict.allowed:
@@ -223,17 +224,6 @@ class ModbusInspector:
             self._hold(frame, asked, verdict, out)
         else:
             self._forward(frame, request, asked, verdict, out)
-
-    def _unit_fault(self, unit: int, asked: tuple[ModbusAction, ...]) -> Event | None:
-        text = _text(asked)
-        if unit in RESERVED_UNITS:
-            return Event("refuse", reason=Reason.DEFAULT_DENY, action=text, detail="units 248..254 are reserved")
-        if unit == 0 and not all(action.verb == "write" and action.function in (5, 6, 15, 16) for action in asked):
-            return Event("refuse", reason=Reason.BROADCAST, action=text, detail="only plain writes can be broadcast")
-        if self._units is not None and unit not in self._units:
-            reason = Reason.BROADCAST if unit == 0 else Reason.DEFAULT_DENY
-            return Event("refuse", reason=reason, action=text, detail=f"unit {unit} is not one of the device's units")
-        return None
 
     def _forward(
         self,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from proxy.protocols.modbus.actions import Call, Span
 from proxy.protocols.modbus.device import ModbusDevice
 from proxy.protocols.modbus.inspector import ModbusInspector
+from proxy.protocols.modbus.outright import outright
 from proxy.protocols.modbus.rules import parse_never, parse_rule
 from proxy.protocols.modbus.schema import SCHEMA
 from proxy.protocols.modbus.service import ModbusService, parse_service
@@ -14,6 +16,7 @@ from proxy.protocols.modbus.texts import parse_actions
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
+    from proxy.core.reason import Reason
     from proxy.protocols.base import Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
 
 
@@ -39,6 +42,9 @@ class ModbusProtocol:
 
     def parse_actions(self, text: str) -> tuple[Action, ...]:
         return parse_actions(text)
+
+    def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
+        return outright(tuple(a for a in asked if isinstance(a, Span | Call)), _service(options))
 
     def schema(self) -> Mapping[str, Mapping[str, object]]:
         return SCHEMA
