@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from proxy.core.reason import Reason
+from proxy.gateway.admission import Admission
 from proxy.gateway.link import Link
 from proxy.gateway.links import Links
 from proxy.gateway.listener import Listener, ParseSyn
@@ -92,6 +93,7 @@ class Gateway:
 
     def _listener(self, entrance: Entrance) -> Listener:
         counts = self.listener_counts[entrance.name]
+        admission = Admission(entrance, self._judges)
 
         def arrived(sock: socket.socket, facts: ConnFacts) -> None:
             link = Link(
@@ -102,7 +104,7 @@ class Gateway:
                 loop=self._loop,
                 readiness=self._poller,
                 clock=self._clock,
-                judges=self._judges,
+                admission=admission,
                 timing=self._timing,
                 links=self.links,
                 upstream=self._driver(entrance),

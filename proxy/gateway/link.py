@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from proxy.core.events import Event
-from proxy.core.facts import CertificateFacts, ConnFacts
 from proxy.core.reason import Reason
 from proxy.gateway.sockets import Alarm, Wire
 from proxy.gateway.tls import TlsFailure, TlsSession
@@ -25,9 +24,11 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from proxy.core.facts import CertificateFacts, ConnFacts
     from proxy.core.principal import Principal
+    from proxy.gateway.admission import Admission
     from proxy.gateway.links import Links
-    from proxy.gateway.ports import Authority, Entrance, Journal, Judges, ListenerCounts, Timing
+    from proxy.gateway.ports import Authority, Entrance, Journal, ListenerCounts, Timing
     from proxy.gateway.sockets import Readiness
     from proxy.gateway.upstream import UpstreamDriver
     from proxy.protocols.base import Inspector, UpstreamState
@@ -58,13 +59,13 @@ class Link:
 
     # More attributes than a compact instance holds, and every one of them is on the path of each message.
     __slots__ = (
+        "_admission",
         "_alarm",
         "_clock",
         "_counts",
         "_holds",
         "_input_over",
         "_journal",
-        "_judges",
         "_later",
         "_links",
         "_open",
@@ -103,7 +104,7 @@ class Link:
         loop: asyncio.AbstractEventLoop,
         readiness: Readiness,
         clock: Callable[[], float],
-        judges: Judges,
+        admission: Admission,
         timing: Timing,
         links: Links,
         upstream: UpstreamDriver,
@@ -123,7 +124,7 @@ class Link:
         self.inspector: Inspector | None = None
         self._open: Inspector | None = None
         self._clock = clock
-        self._judges = judges
+        self._admission = admission
         self._timing = timing
         self._links = links
         self._upstream = upstream
@@ -330,7 +331,7 @@ class Link:
         if not tls.ready or self.phase is not Phase.HANDSHAKE:
             return
         self._counts.handshakes += 1
-        certificate, fault = self._certificate(tls)
+        certificate, fault = self._admission.certificate(tls)
         if fault is not None:
             self._refuse(fault, "", now)
             return
@@ -346,54 +347,18 @@ class Link:
         if self._tls.ended and not self._later:
             self._ended(now)
 
-    def _certificate(self, tls: TlsSession) -> tuple[CertificateFacts | None, Reason | None]:
-        """What OpenSSL's chain check leaves open: resumption (T09), revocation, and the dates once more."""
-        der = tls.certificate()
-        if der is None:
-            return None, Reason.TLS_FAILED
-        try:
-            certificate = self._judges.read_certificate(der)
-        except ValueError:
-            return None, Reason.TLS_FAILED
-        if tls.resumed:
-            return certificate, Reason.TLS_RESUMED
-        if self._certificate_ended(certificate):
-            return certificate, Reason.CERTIFICATE_ENDED
-        return certificate, None
-
-    def _certificate_ended(self, certificate: CertificateFacts) -> bool:
-        wall = self._judges.wall()
-        return not certificate.not_before <= wall < certificate.not_after or self._judges.revoked(certificate.serial)
-
     def _admit(self, certificate: CertificateFacts | None, now: float) -> None:
-        """Identify, decide connect, then open. The device is not dialled here: only an allowed message does that."""
+        """Judged, then open. The device is not dialled here: only an allowed message does that."""
         entrance = self.entrance
-        if certificate is not None and self._tls is not None:
-            facts = self.facts
-            self.facts = ConnFacts(
-                facts.listener,
-                facts.peer_ip,
-                facts.peer_port,
-                facts.mac,
-                facts.syn,
-                self._tls.version,
-                certificate,
-            )
-        principal = self.principal = self._judges.identify(self.facts)
-        if (reason := self._judges.standing(principal)) is not None:
-            self._refuse(reason, "", now)
-            return
-        authority = self._judges.open_authority(principal, entrance.device.id, entrance.protocol.name)
-        self.authority = authority
-        verdict = authority.connect
-        if not verdict.allowed and not entrance.protocol.answers_strangers(secured=entrance.secured):
-            self._refuse(verdict.reason or Reason.NO_CONNECT_RULE, verdict.detail, now)
-            return
-        if (limit := self._links.admit(self)) is not None:
+        entry = self._admission.judge(self.facts, certificate, self._tls.version if self._tls is not None else None)
+        self.facts, self.principal, self.authority = entry.facts, entry.principal, entry.authority
+        refusal = entry.refusal
+        if refusal is None and (refusal := self._links.admit(self)) is not None:
             self._counts.limited += 1
-            self._refuse(limit, "", now)
+        if refusal is not None or entry.authority is None:
+            self._refuse(refusal or Reason.NO_CONNECT_RULE, entry.detail, now)
             return
-        self.inspector = entrance.protocol.inspector(authority.decide_all, entrance, entrance.service.options)
+        self.inspector = entrance.protocol.inspector(entry.authority.decide_all, entrance, entrance.service.options)
         self._phase = Phase.OPEN
         self._open = self.inspector
         self._phase_until = float("inf")
@@ -533,7 +498,7 @@ class Link:
     def _still_good(self, now: float) -> bool:
         """The certificate, looked at again: on each epoch, every minute, and before a held act goes on."""
         certificate = self.facts.certificate
-        if certificate is None or not self._certificate_ended(certificate):
+        if certificate is None or not self._admission.ended(certificate):
             return True
         if self.inspector is not None:
             self._guarded("the goodbye", now, lambda it: it.end(Reason.CERTIFICATE_ENDED, now, self._out))
@@ -544,7 +509,7 @@ class Link:
         certificate = self.facts.certificate
         wait = self._timing.recheck
         if certificate is not None:
-            wait = min(wait, max(0.0, certificate.not_after - self._judges.wall()))
+            wait = min(wait, self._admission.remaining(certificate))
         return now + wait
 
     # The way out.
@@ -613,7 +578,10 @@ class Link:
         if was_open:
             self._journal.closed(self)
         else:
-            self._journal.event(self, self.entrance.device.id, Event("connect", reason=self.why, detail=self.detail))
+            connect = self.authority.connect if self.authority is not None else None
+            verdict = connect if connect is not None and not connect.allowed else None
+            event = Event("connect", reason=self.why, detail=self.detail, verdict=verdict)
+            self._journal.event(self, self.entrance.device.id, event)
 
     def _gone(self) -> None:
         if self._phase is Phase.GONE:

@@ -1,0 +1,73 @@
+"""Who may come in through an entrance, and whether they still may: the questions a link asks, without any socket.
+
+OpenSSL checks the chain; what it leaves open is asked here, after each handshake and again while the link lives: that
+nothing was resumed, that the certificate is in date and not revoked (T08, T09, threats.md 7.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from proxy.core.reason import Reason
+
+if TYPE_CHECKING:
+    from proxy.core.facts import CertificateFacts, ConnFacts
+    from proxy.core.principal import Principal
+    from proxy.gateway.ports import Authority, Entrance, Judges
+    from proxy.gateway.tls import TlsSession
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The answer to one connection. ``refusal`` None: it may come in. ``authority`` None: nobody asked the policy."""
+
+    facts: ConnFacts
+    principal: Principal
+    authority: Authority | None
+    refusal: Reason | None = None
+    detail: str = ""
+
+
+class Admission:
+    """One per entrance; stateless."""
+
+    def __init__(self, entrance: Entrance, judges: Judges) -> None:
+        self._entrance = entrance
+        self._judges = judges
+
+    def certificate(self, tls: TlsSession) -> tuple[CertificateFacts | None, Reason | None]:
+        """The client's certificate after the handshake, and why it does not do."""
+        der = tls.certificate()
+        if der is None:
+            return None, Reason.TLS_FAILED
+        try:
+            certificate = self._judges.read_certificate(der)
+        except ValueError:
+            return None, Reason.TLS_FAILED
+        if tls.resumed:
+            return certificate, Reason.TLS_RESUMED
+        return certificate, Reason.CERTIFICATE_ENDED if self.ended(certificate) else None
+
+    def ended(self, certificate: CertificateFacts) -> bool:
+        """Out of date or revoked, now."""
+        wall = self._judges.wall()
+        return not certificate.not_before <= wall < certificate.not_after or self._judges.revoked(certificate.serial)
+
+    def remaining(self, certificate: CertificateFacts) -> float:
+        """Seconds until it is out of date, not below 0."""
+        return max(0.0, certificate.not_after - self._judges.wall())
+
+    def judge(self, facts: ConnFacts, certificate: CertificateFacts | None, tls_version: str | None) -> Entry:
+        """Who it is, whether the evidence stands, and whether some rule lets this speaker reach the device."""
+        entrance, judges = self._entrance, self._judges
+        if certificate is not None:
+            facts = replace(facts, certificate=certificate, tls_version=tls_version)
+        principal = judges.identify(facts)
+        if (reason := judges.standing(principal)) is not None:
+            return Entry(facts, principal, None, reason)
+        authority = judges.open_authority(principal, entrance.device.id, entrance.protocol.name)
+        verdict = authority.connect
+        if verdict.allowed or entrance.protocol.answers_strangers(secured=entrance.secured):
+            return Entry(facts, principal, authority)
+        return Entry(facts, principal, authority, verdict.reason or Reason.NO_CONNECT_RULE, verdict.detail)
