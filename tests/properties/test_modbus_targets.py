@@ -127,6 +127,7 @@ def test_a_target_keeps_to_its_verb_and_says_where_values_matter(
 ) -> None:
     for target in targets(section):
         assert target.protocol == "modbus"
+        assert target.values_matter == (getattr(target, "window", None) is not None)
         for action in acts(data, unit):
             covered = target.covers(action)
             assert not covered or target.verb == action.verb
@@ -163,6 +164,11 @@ def test_targets_have_the_same_text_exactly_when_they_are_the_same(
 def test_neighbouring_windows_have_different_texts(low: int, step: int) -> None:
     one, other = (targets({"write": {"holding 0-1": {"type": "i32", "min": at}}})[0] for at in (low, low + step))
     assert one.describe() != other.describe()
+
+
+def test_a_forbidden_function_is_forbidden_whatever_it_writes() -> None:
+    (target,) = targets({"function": [6]}, never=True)
+    assert not target.values_matter
 
 
 def test_a_broadcast_is_covered_only_where_unit_0_is_named() -> None:
