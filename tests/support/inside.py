@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -143,7 +144,9 @@ class Inside:
     async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         await self.gateway.drain()
         self.abandon()
-        await asyncio.sleep(0)
+        for client in self.clients:
+            with suppress(OSError):
+                await asyncio.wait_for(client.wait_closed(), 1)
 
     def abandon(self) -> None:
         """Cuts the clients: then a drain has nobody to wait for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 from types import TracebackType
 
 from tests.modbus.frames import frame
@@ -48,6 +49,8 @@ class Master:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self.abort()
+        with suppress(OSError):
+            await asyncio.wait_for(self._writer.wait_closed(), 1)
 
     def send(self, data: bytes) -> None:
         self._writer.write(data)

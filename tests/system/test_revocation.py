@@ -14,6 +14,7 @@ from proxy.pki.certificate import certificate_facts
 from tests.support.keys import KeyFiles
 from tests.support.master import Master, read, write
 from tests.support.mbaps import ask, connect, receive_frame, try_to
+from tests.support.net import until
 from tests.support.plant import MBAPS, OLD, Plant
 from tests.support.tools import run
 
@@ -68,11 +69,12 @@ async def test_revoke_live(plant: Plant, gateway: GatewayProcess, plc: Recording
     ]
     stop = asyncio.Event()
     other = asyncio.create_task(bystander(plant, stop))
-    await asyncio.sleep(1.0)
-    assert all(writer.sent for writer in writers)
+    await until(lambda: all(writer.sent for writer in writers), 10)
+    await asyncio.sleep(0.5)
     began = time.monotonic()
     plant.keys.revoke(keys)
     await asyncio.wait_for(asyncio.gather(*tasks), 10)
+    await asyncio.sleep(0.1)  # what was on the wire at the cut is written down
     received = len(plc.writes)
     slowest = max(writer.cut_at - began for writer in writers)
     print(f"{LINKS} links cut within {slowest * 1000:.0f} ms; {received} writes before")
@@ -101,9 +103,8 @@ async def test_the_end_of_a_certificate_cuts_its_live_link(
     late = time.time() - ends
     print(f"cut {late * 1000:.0f} ms after the certificate's end")
     assert writer.sent and -0.1 < late < PROMISE
-    received = len(plc.writes)
-    await asyncio.sleep(0.2)
-    assert len(plc.writes) == received
+    await asyncio.sleep(0.3)
+    assert writer.sent <= len(plc.writes) <= writer.sent + 1
     gateway.recorded(what="close", reason="BH-1004", who="mes")
 
 
