@@ -294,7 +294,11 @@ def test_t70_no_regular_file(kind: str, tmp_path: Path) -> None:
         path.mkdir()
     else:
         path.symlink_to({"dangling": "nowhere", "loop": path.name, "device": "/dev/zero"}[kind])
-    assert load_site(config, {"bell": BELL}).site is None
+    loaded = load_site(config, {"bell": BELL})
+    assert loaded.site is None
+    problem = loaded.problems[0]
+    said = {"dangling": "does not exist", "loop": "cannot be read", "folder": "this folder is not read"}
+    assert said.get(kind, "is not a regular file") in problem.wrong
 
 
 def test_a_link_to_a_file_is_a_file(tmp_path: Path) -> None:
