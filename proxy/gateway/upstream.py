@@ -65,6 +65,7 @@ class UpstreamDriver:
         self._counts = counts
         self._out = UpstreamEffects()
         self._links: dict[int, ClientLink] = {}
+        self._touched: dict[int, ClientLink] = {}
         self._connections: dict[int, _Connection] = {}
         self._gathering = False
         self._alarm = Alarm(loop, self._rang)
@@ -146,12 +147,14 @@ class UpstreamDriver:
             self._alarm.by(wanted, now)
 
     def _deliver(self, now: float) -> None:
-        """All answers first, then one flush per link: one `send` however many answers it gets."""
+        """Hands out all answers; the links send theirs when everything that is ready now was handled. So there is one
+        `send` per link however many answers it gets, and one waking of the other side for all that is sent."""
         out = self._out
         answers, out.clients = out.clients, []
         states, out.states = out.states, []
-        links = self._links
-        touched: dict[int, ClientLink] = {}
+        links, touched = self._links, self._touched
+        if not touched:
+            self._poller.after_round(self._flush_links)
         for number, state in states:
             if (link := links.get(number)) is not None:
                 touched[number] = link
@@ -166,6 +169,10 @@ class UpstreamDriver:
                     link.deliver(message, now)
                 except Exception:
                     link.failed("an answer")
+
+    def _flush_links(self) -> None:
+        touched, self._touched = self._touched, {}
+        now = self._clock()
         for link in touched.values():
             try:
                 link.flush(now)
