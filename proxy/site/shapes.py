@@ -121,7 +121,9 @@ class IdentityShape(Shape):
     x509: Annotated[X509Shape | None, Present()] = None
     mac_ip: Annotated[MacIpShape | None, Present()] = None
     unsafe_address_only: bool = _key(default=False, doc="The source address alone identifies the device.")
-    require: list[Evidence] = _key(default=[], doc="Evidence without which the device is not believed to be itself.")
+    require: list[Evidence] = _key(
+        default_factory=list, doc="Evidence without which the device is not believed to be itself."
+    )
 
 
 class ServiceShape(BaseModel):
@@ -145,8 +147,8 @@ class DeviceShape(Shape):
     place: Annotated[Place | None, Present()] = _key("bottling/hall-1/cell-3", default=None)
     address: Annotated[Address | None, Present()] = _key("10.3.0.11", default=None)
     safety: bool = _key(default=False, doc="A safety function: never passes through Bulkhead.")
-    services: ServicesShape = ServicesShape()
-    identity: IdentityShape = IdentityShape()
+    services: ServicesShape = _key(default_factory=ServicesShape)
+    identity: IdentityShape = _key(default_factory=IdentityShape)
 
 
 class RoleShape(Shape):
@@ -161,7 +163,7 @@ class RuleShape(Shape):
 
     from_: Annotated[list[Speaker], OneOrMore()] = _key("scada", alias="from", doc="Who speaks.")
     to: Annotated[list[DeviceText], OneOrMore()] = _key("plc-3a", doc="Members of the surface.")
-    needs: list[Evidence] = _key(default=[], doc="Evidence that the speaker must have shown.")
+    needs: list[Evidence] = _key(default_factory=list, doc="Evidence that the speaker must have shown.")
     rate: Annotated[RateText | None, Present()] = _key("6/min", default=None, doc="At most so many, for each speaker.")
 
 
@@ -193,8 +195,8 @@ class SurfaceShape(Shape):
     unsafe_writes_without_proof: bool = _key(default=False, doc="Writes without a certificate.")
     safety: bool = False
     rules: dict[Id, RuleShape] = _key({})
-    never: dict[Id, NeverShape] = {}
-    tests: list[TestShape] = []
+    never: dict[Id, NeverShape] = _key(default_factory=dict)
+    tests: list[TestShape] = _key(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,7 @@ class Shapes:
             __doc__=DeviceShape.__doc__,
             services=(
                 create_model("ServicesShape", __base__=ServicesShape, __doc__=ServicesShape.__doc__, **services),
-                ServicesShape(),
+                DeviceShape.model_fields["services"],
             ),
         )
         surface = create_model(
@@ -232,8 +234,8 @@ class Shapes:
             __base__=SurfaceShape,
             __doc__=SurfaceShape.__doc__,
             rules=(dict[Id, rule], SurfaceShape.model_fields["rules"]),  # type: ignore[valid-type]
-            never=(dict[Id, never], {}),  # type: ignore[valid-type]
-            tests=(list[test], []),  # type: ignore[valid-type]
+            never=(dict[Id, never], SurfaceShape.model_fields["never"]),  # type: ignore[valid-type]
+            tests=(list[test], SurfaceShape.model_fields["tests"]),  # type: ignore[valid-type]
         )
         return cls(SiteShape, device, surface, RoleShape)
 
