@@ -22,6 +22,9 @@ registers = st.one_of(
 units = st.one_of(st.sampled_from([0, 1, 1, 1, 2, 247, 248, 254, 255]), u8)
 
 
+FUNCTIONS = (1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 15, 16, 17, 20, 21, 22, 23, 24, 43, 90)
+
+
 def quantities(most: int) -> st.SearchStrategy[int]:
     return st.one_of(st.integers(1, 8), st.integers(1, most), st.just(most))
 
@@ -274,6 +277,6 @@ nevers = st.fixed_dictionaries(
         "units": unit_rules,
         "write": st.lists(_WRITABLE, min_size=1, max_size=2),
         "read": st.lists(_READABLE, min_size=1, max_size=2),
-        "function": st.lists(st.integers(1, 127), min_size=1, max_size=3),
+        "function": st.lists(st.one_of(st.sampled_from(FUNCTIONS), st.integers(1, 127)), min_size=1, max_size=3),
     },
 ).filter(lambda section: set(section) - {"units"})

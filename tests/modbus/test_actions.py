@@ -33,3 +33,14 @@ def test_policy_is_not_asked_about_what_is_refused_before() -> None:
     client.send(frame(1, 250, hexes("03 0000 0001")))
     client.send(frame(1, 0, hexes("03 0000 0001")))
     assert policy.asked == []
+
+
+@pytest.mark.parametrize("vector", cases("actions"))
+def test_every_act_carries_the_code_that_brought_it(vector: dict[str, Any]) -> None:
+    """A never rule may name the function: `function: [23]` forbids both halves."""
+    pdu = hexes(vector["pdu"])
+    for code in range(1, 128):
+        policy = Policy(never={"function": [code]})
+        client = Client(policy)
+        client.send(frame(1, 1, pdu))
+        assert bool(client.look().answers) == (code == pdu[0]), code
