@@ -133,6 +133,17 @@ def test_its_questions_are_actions(sample: Sample) -> None:
             sample.spec.parse_actions(text)
 
 
+def test_what_it_refuses_outright_has_a_reason(sample: Sample) -> None:
+    """`explain` and the policy's own tests ask this as well, so that they promise no more than the gateway does."""
+    spec = sample.spec
+    assert all(spec.outright(spec.parse_actions(text), sample.options) is None for text in sample.given["questions"])
+    for text in sample.given["outright"]:
+        refused = spec.outright(spec.parse_actions(text), sample.options)
+        assert refused is not None, text
+        assert isinstance(refused[0], Reason)
+        assert refused[1].isprintable()
+
+
 def test_its_targets_admit_a_part_of_what_they_cover(sample: Sample) -> None:
     never = sample.spec.parse_never(sample.given["never"], must_not_report)
     actions = [action for text in sample.given["questions"] for action in sample.spec.parse_actions(text)]
