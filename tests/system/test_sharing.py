@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 import statistics
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,7 @@ from tests.support.net import free_port, until, wait_until
 from tests.support.plant import MBAPS, PLAIN, Builder, Plant
 from tests.support.plc import HOST, Fault, RecordingPlc, plc_in_thread
 from tests.support.process import GatewayProcess, running
+from tests.support.raw import Tls
 
 if TYPE_CHECKING:
     from tests.support.campaign import Campaigns
@@ -173,6 +175,34 @@ class TestWhoseAnswer:
         assert refused > 5000 and len(records) < 200, "denials are merged"
 
 
+class TestHalfClosed:
+    """A client that sends all it has and then FIN, as `nc` does, gets every answer before ours."""
+
+    @pytest.mark.parametrize("listener", [PLAIN, MBAPS])
+    def test_every_answer_comes(self, listener: str, plant: Plant, gateway: GatewayProcess, plc: RecordingPlc) -> None:
+        plc.delay = 0.02
+        asked = [read(at) for at in range(10)]
+        request = b"".join(frame(tid, 1, pdu) for tid, pdu in enumerate(asked))
+        expected = b"".join(frame(tid, 1, b"\x03\x02" + plc.holding_at(tid).to_bytes(2, "big")) for tid in range(10))
+        if listener == PLAIN:
+            with dial(plant.ports[PLAIN]) as sock:
+                sock.sendall(request)
+                sock.shutdown(socket.SHUT_WR)
+                received = b"".join(iter(lambda: sock.recv(4096), b""))
+        else:
+            client = Tls(plant.keys.issue("scada").trusting(plant.keys.ca))
+            with dial(plant.ports[MBAPS]) as sock:
+                out, done = client.shake()
+                while not done:
+                    sock.sendall(out)
+                    out, done = client.shake(sock.recv(65536))
+                sock.sendall(out + client.seal(request) + client.close_notify())
+                sock.shutdown(socket.SHUT_WR)
+                received = client.open(b"".join(iter(lambda: sock.recv(4096), b"")))
+        assert received == expected
+        assert plc.pdus == asked
+
+
 class TestFailingPlc:
     async def test_it_dies_with_writes_in_flight(
         self, plant: Plant, gateway: GatewayProcess, plc: RecordingPlc
@@ -257,6 +287,22 @@ class TestFailingPlc:
 
 
 class TestNoPlc:
+    def test_one_that_does_not_accept(self, plant: Plant) -> None:
+        """Neither yes nor no from its side: 0x0A all the same, before a master's patience of some seconds ends."""
+        with socket.socket() as full, ExitStack() as stack:
+            full.bind((HOST, 0))
+            full.listen(0)
+            for _ in range(4):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(full.getsockname())
+            deaf = Builder(plant.folder / "deaf", full.getsockname()[1], service="units: [1], timeout: 500ms").build()
+            with running(deaf) as gateway, dial(deaf.ports[PLAIN]) as sock:
+                began = time.monotonic()
+                assert ask(sock, read(5)) == refusal(read(5), NO_PATH)
+                assert time.monotonic() - began < 4.0
+                assert gateway.recorded(what="device", reason="BH-1106")
+
     def test_unreachable_and_back(self, plant: Plant) -> None:
         """0x0A while there is no path; the first request after it is back finds the way by itself."""
         port = free_port(HOST)

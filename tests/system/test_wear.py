@@ -14,7 +14,7 @@ import pytest
 
 from tests.modbus.frames import frame
 from tests.support.master import Master, read, write
-from tests.support.mbaps import ask, connect, dial, reset
+from tests.support.mbaps import ask, connect, dial, reset, try_to
 from tests.support.net import open_files, resident_kib, until, wait_until
 from tests.support.plant import MBAPS, OLD, PLAIN, Builder, Plant
 from tests.support.process import GatewayProcess, limited, running
@@ -78,7 +78,7 @@ def test_t48_no_leak(plant: Plant, gateway: GatewayProcess, plc: RecordingPlc, c
     wait_until(lambda: gateway.links() == 0)
     time.sleep(1.2)  # goodbyes
     files, memory = open_files(gateway.pid), resident_kib(gateway.pid)
-    for _ in range(campaigns.count("connections", push=145, full=4000)):
+    for _ in range(campaigns.count("connections", push=145, full=600)):
         coming.cycle()
     wait_until(lambda: gateway.links() == 0)
     wait_until(lambda: open_files(gateway.pid) <= files, what="no descriptor is left open")
@@ -125,6 +125,29 @@ class TestFileDescriptors:
             time.sleep(0.3)
             with connect(small.ports[MBAPS], small.keys.issue("scada").trusting(small.keys.ca)) as sock:
                 assert ask(sock, read(5)) is not None
+
+
+def test_limits_of_the_site_are_kept(plant: Plant, recorder: RecordingPlc) -> None:
+    """Masters over their limit are closed, with a record; who is there stays; room that is left is given again."""
+    narrow = Builder(
+        plant.folder / "narrow", recorder.port, limits="links_per_source: 4, links_per_identity: 3"
+    ).build()
+    context = narrow.keys.issue("scada").trusting(narrow.keys.ca)
+    with running(narrow) as gateway, ExitStack() as stack:
+        masters = [stack.enter_context(connect(narrow.ports[MBAPS], context)) for _ in range(3)]
+        assert all(ask(sock, read(5)) is not None for sock in masters)
+        assert try_to(narrow.ports[MBAPS], context, read(5)) == (None, "")
+        assert gateway.recorded(what="connect", reason="BH-1104", who="scada")
+        station = stack.enter_context(dial(narrow.ports[PLAIN]))
+        assert ask(station, read(5)) is not None
+        with dial(narrow.ports[PLAIN]) as fifth:
+            assert fifth.recv(10) == b""
+        elsewhere = narrow.keys.issue("mes").trusting(narrow.keys.ca)
+        with connect(narrow.ports[MBAPS], elsewhere, source="127.0.0.50") as other:
+            assert ask(other, read(5)) is not None
+        masters[0].close()
+        wait_until(lambda: try_to(narrow.ports[MBAPS], context, read(5))[0] is not None)
+        assert all(ask(sock, read(5)) is not None for sock in masters[1:])
 
 
 class TestStop:
