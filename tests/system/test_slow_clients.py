@@ -90,8 +90,11 @@ class Honest:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            waiting = set(tasks)
+            while waiting:  # again and again: `wait_for` of Python 3.11 can lose a cancellation that meets a result
+                for task in waiting:
+                    task.cancel()
+                _, waiting = await asyncio.wait(waiting, timeout=0.2)
             results = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(isinstance(result, asyncio.CancelledError) for result in results), results
 
