@@ -34,6 +34,9 @@ class Secured:
     secured: bool = True
     deny_style: str = "refuse"
 
+    def secret(self, name: str) -> bytes:
+        raise KeyError(name)
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:

@@ -71,6 +71,7 @@ class World:
 
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
+    entropy: Callable[[int], bytes] = os.urandom
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
@@ -104,6 +105,7 @@ class App:
             limits=_limits(site),
             timing=Timing(),
             parse_syn=read_saved_syn,
+            entropy=world.entropy,
         )
         self._admin = AdminServer(site.admin.host, site.admin.port, self._probes())
         self._bound = False

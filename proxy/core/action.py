@@ -7,7 +7,10 @@ An action of one part has the mask 1. Allowed means: the union of what the rules
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from proxy.core.names import Names
 
 
 class Action(Protocol):
@@ -62,6 +65,11 @@ class Target(Protocol):
     @property
     def extent(self) -> tuple[str, int, int] | None:
         """As for an action: no action outside it is covered."""
+        ...
+
+    def bound(self, names: Names) -> Target:
+        """The target as it holds for one speaker: its placeholders filled in. Itself if it has none. Policy judges
+        with bound targets only; an unbound one admits nothing where it has a placeholder."""
         ...
 
     def within(self, other: Target) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.core.evidence import Evidence, Outcome, Strength
+from proxy.core.names import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +14,17 @@ class Principal:
 
     ``id`` is an inventory id, or None when nothing binds the speaker to one. ``attributes`` are what a trusted
     certificate says besides the id (``mbaps:Operator``); rules may name them. ``evidence`` is everything looked at.
+    ``place`` is where the inventory says the device stands.
     """
 
     id: str | None
     attributes: frozenset[str] = frozenset()
     evidence: tuple[Evidence, ...] = ()
+    place: str | None = None
+
+    @property
+    def names(self) -> Names:
+        return Names(self.id, self.place)
 
     @property
     def label(self) -> str:

@@ -37,6 +37,7 @@ class Gateway:
         limits: Limits,
         timing: Timing,
         parse_syn: ParseSyn,
+        entropy: Callable[[int], bytes],
     ) -> None:
         self._loop = loop
         self._poller = Poller(loop, clock)
@@ -45,6 +46,7 @@ class Gateway:
         self._journal = journal
         self._timing = timing
         self._parse_syn = parse_syn
+        self._entropy = entropy
         self._numbers = itertools.count(1)
         self.links = Links(limits)
         self.listener_counts: Mapping[str, ListenerCounts] = {e.name: ListenerCounts() for e in entrances}
@@ -110,6 +112,7 @@ class Gateway:
                 upstream=self._driver(entrance),
                 journal=self._journal,
                 counts=counts,
+                entropy=self._entropy,
             )
             self.links.arrive(link)
             try:

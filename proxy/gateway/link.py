@@ -18,7 +18,7 @@ from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.gateway.sockets import Alarm, Wire
 from proxy.gateway.tls import TlsFailure, TlsSession
-from proxy.protocols.base import Effects
+from proxy.protocols.base import Client, Effects
 
 if TYPE_CHECKING:
     import asyncio
@@ -63,6 +63,7 @@ class Link:
         "_alarm",
         "_clock",
         "_counts",
+        "_entropy",
         "_holds",
         "_input_over",
         "_journal",
@@ -110,6 +111,7 @@ class Link:
         upstream: UpstreamDriver,
         journal: Journal,
         counts: ListenerCounts,
+        entropy: Callable[[int], bytes],
     ) -> None:
         self.number = number
         self.facts = facts
@@ -130,6 +132,7 @@ class Link:
         self._upstream = upstream
         self._journal = journal
         self._counts = counts
+        self._entropy = entropy
         self._phase = Phase.HANDSHAKE
         self._out = Effects()
         self._holds: dict[int, float] = {}
@@ -358,7 +361,9 @@ class Link:
         if refusal is not None or entry.authority is None:
             self._refuse(refusal or Reason.NO_CONNECT_RULE, entry.detail, now)
             return
-        self.inspector = entrance.protocol.inspector(entry.authority.decide_all, entrance, entrance.service.options)
+        client = Client(entry.principal.names, self._entropy)
+        options = entrance.service.options
+        self.inspector = entrance.protocol.inspector(entry.authority.decide_all, entrance, options, client)
         self._phase = Phase.OPEN
         self._open = self.inspector
         self._phase_until = float("inf")

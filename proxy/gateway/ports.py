@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -141,10 +141,14 @@ class Entrance:
     service: Service
     deny_style: str
     contexts: Contexts | None
+    secrets: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def secured(self) -> bool:
         return self.contexts is not None
+
+    def secret(self, name: str) -> bytes:
+        return self.secrets[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class Identifier:
 
     def _principal(self, facts: ConnFacts, device: Device, attributes: frozenset[str]) -> Principal:
         evidence = tuple(_collect(source, facts, device) for source in self._sources)
-        return Principal(device.id, attributes, evidence)
+        return Principal(device.id, attributes, evidence, device.place)
 
 
 def refusal(principal: Principal, device: Device | None) -> Reason | None:

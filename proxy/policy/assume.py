@@ -39,7 +39,7 @@ def assumed(who: str, devices: Mapping[str, Device], kinds: Collection[str] | No
         )
         for kind in dict.fromkeys((*bound, *shown))
     )
-    return Principal(id, attributes, evidence)
+    return Principal(id, attributes, evidence, devices[id].place if id is not None else None)
 
 
 def bound_kinds(device: Device) -> tuple[str, ...]:

@@ -24,9 +24,9 @@ class Candidate:
         self._clause = clause
         self._speaker = speaker
         self.ref = rule.ref
-        self.target = clause.target
-        self.admits = clause.admits
-        self.covers = clause.covers
+        self.target = clause.target.bound(speaker.names)
+        self.admits = self.target.admits
+        self.covers = self.target.covers
         self.calm = rule.needs <= speaker.matched
         self.acts = self.calm and (speaker.proved or clause.surface.writes_without_proof)
         self.rate = None if rule.rate is None else RateKey(rule.ref.surface, rule.ref.name, speaker.budget, rule.rate)

@@ -117,7 +117,7 @@ class Policy:
             ((target.covers, never.ref), target)
             for never in self._nevers.get(device, ())
             if never.speakers is None or not terms.isdisjoint(map(subject, never.speakers))
-            for target in never.targets
+            for target in (target.bound(speaker.names) for target in never.targets)
             if target.protocol == protocol
         ]
         # A device in two surfaces gets the stricter word of both on what is recorded first.

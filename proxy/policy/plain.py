@@ -69,4 +69,4 @@ def _covers(clause: Clause, ask: Ask) -> bool:
         return False
     if ask.action.changes and not ask.speaker.proved and not clause.surface.writes_without_proof:
         return False
-    return bool(clause.target.admits(ask.action) >> ask.atom & 1)
+    return bool(clause.target.bound(ask.speaker.names).admits(ask.action) >> ask.atom & 1)

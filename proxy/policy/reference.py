@@ -37,7 +37,9 @@ def forbidding(
         for never in surface.nevers:
             anybody = never.speakers is None
             named = any(is_called(principal, name, roles) for name in never.speakers or ())
-            touched = any(t.protocol == action.protocol and t.covers(action) for t in never.targets)
+            touched = any(
+                t.protocol == action.protocol and t.bound(principal.names).covers(action) for t in never.targets
+            )
             if device in never.devices and (anybody or named) and touched:
                 yield never
 
@@ -51,7 +53,10 @@ def rule_allows(
         and any(is_called(principal, name, roles) for name in rule.speakers)
         and rule.needs <= principal.matched
         and (principal.proved or not action.changes or surface.writes_without_proof)
-        and any(_fits(t.protocol, t.verb, action) and t.admits(action) >> atom & 1 for t in rule.targets)
+        and any(
+            _fits(t.protocol, t.verb, action) and t.bound(principal.names).admits(action) >> atom & 1
+            for t in rule.targets
+        )
     )
 
 

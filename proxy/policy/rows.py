@@ -26,9 +26,9 @@ SUBJECT, DEVICE, PROTOCOL, VERB, TARGET, RULE = range(6)
 
 
 class Clause:
-    """One target of one rule: what a row refers to. Its methods are bound once: they are called per message."""
+    """One target of one rule: what a row refers to."""
 
-    __slots__ = ("admits", "covers", "key", "place", "rule", "surface", "target")
+    __slots__ = ("key", "place", "rule", "surface", "target")
 
     def __init__(self, surface: Surface, rule: Rule, number: int, place: tuple[int, int, int]) -> None:
         self.surface = surface
@@ -37,8 +37,6 @@ class Clause:
         self.key = f"{rule.ref.name}#{number}"
         self.place = place
         """Surface, rule, target by number: the order in which rules contribute and are reported."""
-        self.admits = self.target.admits
-        self.covers = self.target.covers
 
     def rows(self, device: str) -> Iterator[Row]:
         target = self.target

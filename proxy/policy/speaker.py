@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from proxy.core.names import NOBODY, Names
+
 if TYPE_CHECKING:
     from proxy.core.principal import Principal
 
@@ -21,10 +23,11 @@ class Speaker(NamedTuple):
     attributes: frozenset[str]
     matched: frozenset[str]
     proved: bool
+    names: Names = NOBODY
 
     @classmethod
     def of(cls, principal: Principal) -> Speaker:
-        return cls(principal.id, principal.attributes, principal.matched, principal.proved)
+        return cls(principal.id, principal.attributes, principal.matched, principal.proved, principal.names)
 
     @property
     def subjects(self) -> tuple[str, ...]:

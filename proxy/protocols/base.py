@@ -15,12 +15,14 @@ Nothing here may raise because of input. An inspector or upstream that raises ha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
     from proxy.core.events import Event
+    from proxy.core.names import Names
     from proxy.core.origin import RuleRef
     from proxy.core.reason import Reason
     from proxy.core.verdict import Verdict
@@ -51,10 +53,11 @@ class Effects:
     ``held``: (token, event). The inspector keeps the message; when the record of the event is on disk (or cannot
     be) the driver calls `Inspector.resume` with the token, and reads nothing more from the client until then.
     ``closing``: write what is in ``client``, say goodbye on the transport, close both halves; ``why`` is None for an
-    ordinary end.
+    ordinary end. ``wake``: `tick` is wanted at this time (monotonic seconds) or earlier than was asked for before; an
+    inspector sets it when its earliest deadline moves forward, so that nobody has to ask after every message.
     """
 
-    __slots__ = ("client", "closing", "events", "held", "upstream", "why")
+    __slots__ = ("client", "closing", "events", "held", "upstream", "wake", "why")
 
     def __init__(self) -> None:
         self.client: list[bytes] = []
@@ -63,6 +66,7 @@ class Effects:
         self.held: list[tuple[int, Event]] = []
         self.closing = False
         self.why: Reason | None = None
+        self.wake: float | None = None
 
     def close(self, why: Reason | None = None) -> None:
         self.closing = True
@@ -99,7 +103,7 @@ class Inspector(Protocol):
         ...
 
     def deadline(self) -> float | None:
-        """When `tick` is due, monotonic seconds. Cheap: asked after every wake-up."""
+        """When `tick` is due, monotonic seconds. Asked when a timer rang; in between `Effects.wake` tells."""
         ...
 
     def tick(self, now: float, out: Effects) -> None: ...
@@ -114,10 +118,11 @@ class UpstreamEffects:
 
     An upstream may have several connections to its device (``connections`` of a PLC); it numbers them itself.
     ``dial`` and ``hang_up`` list connection numbers, ``clients`` pairs a client with a message for its inspector,
-    ``states`` pairs a client with news of the far side.
+    ``states`` pairs a client with news of the far side. What is in ``device`` for a connection in ``hang_up`` is
+    delivered first, as long as the device takes it. ``wake`` as in `Effects`.
     """
 
-    __slots__ = ("clients", "device", "dial", "events", "hang_up", "states")
+    __slots__ = ("clients", "device", "dial", "events", "hang_up", "states", "wake")
 
     def __init__(self) -> None:
         self.device: dict[int, list[bytes]] = {}
@@ -126,6 +131,7 @@ class UpstreamEffects:
         self.hang_up: list[int] = []
         self.states: list[tuple[int, UpstreamState]] = []
         self.events: list[tuple[int | None, Event]] = []
+        self.wake: float | None = None
 
 
 class Upstream(Protocol):
@@ -169,6 +175,18 @@ class Setting(Protocol):
     @property
     def deny_style(self) -> str: ...
 
+    def secret(self, name: str) -> bytes:
+        """The content of one of the files that `ProtocolSpec.secrets` named."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who an inspector is made for. ``names``: the proved identity. ``entropy(n)`` gives n random bytes."""
+
+    names: Names
+    entropy: Callable[[int], bytes]
+
 
 class ProtocolSpec(Protocol):
     """What a protocol folder exports as ``PROTOCOL``: its vocabulary for policy files, and its two machines."""
@@ -185,6 +203,11 @@ class ProtocolSpec(Protocol):
         """What `deny_style` of a listener may say; the first is the default."""
         ...
 
+    @property
+    def shareable(self) -> bool:
+        """One connection to the device may serve several clients (``services: NAME: { shared: true }``)."""
+        ...
+
     def answers_strangers(self, *, secured: bool) -> bool:
         """A speaker whom no rule lets in keeps its link and gets each message refused in its own language, instead of
         a close: what MB-TCP-Security demands of a certificate without a role (R-31)."""
@@ -192,6 +215,10 @@ class ProtocolSpec(Protocol):
 
     def parse_service(self, value: object, report: Report) -> object | None:
         """The protocol's part of ``services: NAME: {...}``, without `port` and `shared`. None after a report."""
+        ...
+
+    def secrets(self, options: object) -> tuple[str, ...]:
+        """Names of files in the site's ``certs/`` that hold what the gateway proves itself with to the device."""
         ...
 
     def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]: ...
@@ -212,7 +239,7 @@ class ProtocolSpec(Protocol):
         """JSON Schema of ``service``, ``rule`` and ``never``."""
         ...
 
-    def inspector(self, decide: Decide, setting: Setting, options: object) -> Inspector:
+    def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
         """``options`` is what `parse_service` made for the device behind."""
         ...
 

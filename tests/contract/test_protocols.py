@@ -19,7 +19,8 @@ from proxy import protocols
 from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
 from proxy.protocols.base import Effects, UpstreamEffects, UpstreamState
-from tests.modbus.harness import FakeSetting, ref
+from tests.modbus.harness import ref
+from tests.support.setting import FakeSetting, client
 
 if TYPE_CHECKING:
     from proxy.core.action import Action
@@ -58,7 +59,7 @@ class Sample:
         return Verdict(ref("rule"), reusable=True)
 
     def link(self, decide: Decide | None = None) -> Link:
-        return Link(self.spec.inspector(decide or self.decide, FakeSetting(secured=True), self.options))
+        return Link(self.spec.inspector(decide or self.decide, FakeSetting(secured=True), self.options, client()))
 
 
 class Link:
@@ -261,4 +262,4 @@ def test_what_an_upstream_is_given_is_not_options(sample: Sample) -> None:
     with pytest.raises(TypeError):
         sample.spec.upstream(object())
     with pytest.raises(TypeError):
-        sample.spec.inspector(sample.decide, FakeSetting(), object())
+        sample.spec.inspector(sample.decide, FakeSetting(), object(), client())

@@ -20,7 +20,8 @@ from proxy.protocols.modbus.service import ModbusService
 from tests.fuzz.mutate import loose_frames, mutated, pieces
 from tests.modbus import oracle
 from tests.modbus.frames import frame
-from tests.modbus.harness import Client, Device, FakeSetting, Policy
+from tests.modbus.harness import Client, Device, Policy
+from tests.support.setting import FakeSetting
 
 if TYPE_CHECKING:
     from tests.support.campaign import Campaigns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.core.origin import Origin, RuleRef
@@ -13,6 +12,7 @@ from proxy.protocols.modbus.device import ModbusDevice
 from proxy.protocols.modbus.inspector import ModbusInspector
 from proxy.protocols.modbus.rules import parse_never, parse_rule
 from proxy.protocols.modbus.service import ModbusService
+from tests.support.setting import FakeSetting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,12 +37,6 @@ EVERYTHING = {
     "vendor": [*range(65, 73), *range(100, 111)],
 }
 """A rule for all that can be named, broadcast included. Files: the three that tests use."""
-
-
-@dataclass(frozen=True)
-class FakeSetting:
-    secured: bool = False
-    deny_style: str = "refuse"
 
 
 PLAIN = FakeSetting()

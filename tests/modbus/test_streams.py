@@ -8,8 +8,9 @@ import pytest
 
 from proxy.protocols.modbus.service import ModbusService
 from tests.modbus.frames import read_all, show
-from tests.modbus.harness import Client, FakeSetting, Policy
+from tests.modbus.harness import Client, Policy
 from tests.modbus.vectors import cases
+from tests.support.setting import FakeSetting
 
 
 def client_for(vector: dict[str, Any]) -> Client:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from proxy.core.action import Action, Target
+    from proxy.core.names import Names
 
 PROTOCOL = "toy"
 STRENGTH = {"x509": Strength.PROOF, "tpm": Strength.PROOF, "mac_ip": Strength.PLACE}
@@ -65,6 +66,9 @@ class ToyTarget:
     def extent(self) -> tuple[str, int, int] | None:
         """Some targets do not say where they lie."""
         return None if self.verb == "any" or self.first % 3 == 2 else ("cell", self.first, self.last)
+
+    def bound(self, names: Names) -> ToyTarget:
+        return self
 
     def covers(self, action: Action) -> int:
         return self._mask(action, None)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
+    from proxy.core.names import Names
     from proxy.core.reason import Reason
-    from proxy.protocols.base import Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
+    from proxy.protocols.base import Client, Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
 
 VERBS = ("listen", "write")
 
@@ -30,6 +31,9 @@ class BellTarget:
     @property
     def changes(self) -> bool:
         return self.verb == "write"
+
+    def bound(self, names: Names) -> BellTarget:
+        return self
 
     def within(self, other: Target) -> bool:
         return isinstance(other, BellTarget) and self.verb == other.verb and self.bells <= other.bells
@@ -78,6 +82,11 @@ class BellProtocol:
             return None
         return BellService(tone) if known else None
 
+    shareable = True
+
+    def secrets(self, options: object) -> tuple[str, ...]:
+        return ()
+
     def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]:
         if not isinstance(value, Mapping):
             report((), "is not a section with verbs", "write bell: { listen: [1] }")
@@ -118,7 +127,7 @@ class BellProtocol:
         service: dict[str, object] = {"type": "object", "properties": {"tone": {"type": "string"}}}
         return {"service": service, "rule": section, "never": section}
 
-    def inspector(self, decide: Decide, setting: Setting, options: object) -> Inspector:
+    def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
         raise AssertionError("reading a site starts no traffic")
 
     def upstream(self, options: object) -> Upstream:

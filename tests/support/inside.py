@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -136,6 +137,7 @@ class Inside:
             limits=self.limits,
             timing=self.timing,
             parse_syn=lambda syn: (None, None),
+            entropy=os.urandom,
         )
         self.gateway.bind()
         self.gateway.accept()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from proxy.core.action import Action, Target
     from proxy.core.origin import RuleRef
     from proxy.protocols.base import (
+        Client,
         Decide,
         Effects,
         Inspector,
@@ -264,6 +265,7 @@ class ToyProtocol:
     name = "toy"
     ports = frozenset({7})
     deny_styles = ("refuse",)
+    shareable = True
 
     def __init__(self) -> None:
         self.broken: set[str] = set()
@@ -275,6 +277,9 @@ class ToyProtocol:
 
     def parse_service(self, value: object, report: Report) -> object | None:
         return value
+
+    def secrets(self, options: object) -> tuple[str, ...]:
+        return ()
 
     def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]:
         return ()
@@ -292,7 +297,7 @@ class ToyProtocol:
     def schema(self) -> Mapping[str, Mapping[str, object]]:
         return {}
 
-    def inspector(self, decide: Decide, setting: Setting, options: object) -> Inspector:
+    def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
         if "inspector" in self.broken:
             raise Planted("inspector")
         self.inspectors.append(ToyInspector(decide, self.partial))

@@ -17,7 +17,7 @@ from proxy.protocols.modbus.texts import parse_actions
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
     from proxy.core.reason import Reason
-    from proxy.protocols.base import Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
+    from proxy.protocols.base import Client, Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
 
 
 class ModbusProtocol:
@@ -26,6 +26,7 @@ class ModbusProtocol:
     name = "modbus"
     ports = frozenset({502, 802})
     deny_styles = ("refuse", "device")
+    shareable = True
 
     def answers_strangers(self, *, secured: bool) -> bool:
         """On mbaps only: its client proved a certificate of the site, and refusal is exception 01 (R-31)."""
@@ -33,6 +34,9 @@ class ModbusProtocol:
 
     def parse_service(self, value: object, report: Report) -> object | None:
         return parse_service(value, report)
+
+    def secrets(self, options: object) -> tuple[str, ...]:
+        return ()
 
     def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]:
         return parse_rule(value, report)
@@ -49,7 +53,7 @@ class ModbusProtocol:
     def schema(self) -> Mapping[str, Mapping[str, object]]:
         return SCHEMA
 
-    def inspector(self, decide: Decide, setting: Setting, options: object) -> Inspector:
+    def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
         return ModbusInspector(decide, setting, _service(options))
 
     def upstream(self, options: object) -> Upstream:

@@ -11,6 +11,7 @@ from proxy.protocols.modbus.actions import CHANGING_CALLS, CHANGING_SPANS, Call,
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
+    from proxy.core.names import Names
 
 BROADCAST = 0
 ANY_UNIT = frozenset(range(256))
@@ -103,6 +104,9 @@ class Spans:
     def extent(self) -> tuple[str, int, int]:
         return self.space, self.first, self.last
 
+    def bound(self, names: Names) -> Spans:
+        return self
+
     def within(self, other: Target) -> bool:
         """Whatever this admits, ``other`` admits. May be False where only values would tell."""
         return (
@@ -179,6 +183,9 @@ class Calls:
     def extent(self) -> None:
         return None
 
+    def bound(self, names: Names) -> Calls:
+        return self
+
     def within(self, other: Target) -> bool:
         return (
             isinstance(other, Calls)
@@ -224,6 +231,9 @@ class Functions:
     @property
     def extent(self) -> None:
         return None
+
+    def bound(self, names: Names) -> Functions:
+        return self
 
     def within(self, other: Target) -> bool:
         if not isinstance(other, Functions) or not self.numbers <= other.numbers:
