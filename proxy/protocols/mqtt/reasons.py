@@ -1,0 +1,40 @@
+"""Reason codes of MQTT 5 (2.4) and return codes of MQTT 3.1.1, and which packet may carry which."""
+
+from __future__ import annotations
+
+SUCCESS = 0x00
+UNSPECIFIED = 0x80
+MALFORMED = 0x81
+PROTOCOL_ERROR = 0x82
+VERSION = 0x84
+CLIENT_ID = 0x85
+USER_OR_PASSWORD = 0x86
+FILTER_INVALID = 0x8F
+TOPIC_INVALID = 0x90
+ALIAS_INVALID = 0x94
+TOO_LARGE = 0x95
+QUOTA = 0x97
+
+DISCONNECT_WITH_WILL = 0x04
+CONTINUE_AUTHENTICATION = 0x18
+RE_AUTHENTICATE = 0x19
+
+CONNACK = frozenset({0x00, *range(0x80, 0x8B), 0x8C, 0x90, 0x95, 0x97, *range(0x99, 0x9E), 0x9F})
+"""[MQTT-3.2.2-8]"""
+PUBACK = frozenset({0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
+"""PUBACK and PUBREC [MQTT-3.4.2-1], [MQTT-3.5.2-1]."""
+PUBREL = frozenset({0x00, 0x92})
+"""PUBREL and PUBCOMP [MQTT-3.6.2-1], [MQTT-3.7.2-1]."""
+SUBACK = frozenset({0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2})
+"""[MQTT-3.9.3-2]"""
+UNSUBACK = frozenset({0x00, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91})
+"""[MQTT-3.11.3-2]"""
+DISCONNECT = frozenset(
+    {0x00, 0x04, *range(0x80, 0x84), 0x87, 0x89, 0x8B, *range(0x8D, 0x91), *range(0x93, 0xA3)},
+)
+"""[MQTT-3.14.2-1]. The column "sent by" is kept for 0x04 alone: the other codes end the link whoever says them."""
+
+CONNACK_3 = frozenset(range(6))
+"""3.1.1, table 3.1: the rest is reserved."""
+SUBACK_3 = frozenset({0x00, 0x01, 0x02, 0x80})
+"""[MQTT-3.9.3-2] of 3.1.1."""

@@ -1,0 +1,135 @@
+"""Strings of MQTT: UTF-8 (1.5.4; 1.5.3 in 3.1.1), topic names, topic filters (4.7), shared subscriptions (4.8).
+
+Python's strict UTF-8 refuses surrogates and overlong forms [MQTT-1.5.4-1] and keeps a byte order mark as U+FEFF
+[MQTT-1.5.4-3], so equal text is equal bytes; nothing is normalised. In topics and ids control characters and
+non-characters are refused too (1.5.4 "SHOULD NOT"; protocols.md 2.2): they are where brokers and logs differ.
+"""
+
+from __future__ import annotations
+
+import re
+
+from proxy.protocols.mqtt import reasons
+from proxy.protocols.mqtt.framing import Broken
+
+MAX_ID = 128
+"""Bytes of a client id or a user name."""
+MAX_TOPIC = 1024
+"""Bytes of a topic name or filter."""
+MAX_LEVELS = 32
+"""Levels of a topic name or filter, for `$share` of the filter inside (CVE-2019-11779)."""
+SHARE = "$share"
+
+_NON_CHARACTERS = "\ufdd0-\ufdef" + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
+_UNFIT = re.compile(f"[\x00-\x1f\x7f-\x9f{_NON_CHARACTERS}]")
+
+
+def decode_text(raw: bytes) -> str:
+    """Any UTF-8 string without U+0000 [MQTT-1.5.4-2]. Raises `Broken` (0x81)."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise Broken("a string is not well-formed UTF-8") from None
+    if "\0" in text:
+        raise Broken("a string contains U+0000")
+    return text
+
+
+def decode_id(raw: bytes, what: str, code: int) -> str:
+    """A client id or user name: at most `MAX_ID` bytes without control and non-characters. Raises `Broken`."""
+    if len(raw) > MAX_ID:
+        raise Broken(f"{what} of {len(raw)} bytes, more than {MAX_ID}", code)
+    text = decode_text(raw)
+    if _unfit(text):
+        raise Broken(f"{what} contains a control or non-character", code)
+    return text
+
+
+def decode_topic(raw: bytes) -> str:
+    """A topic name, maybe empty: whether it may be is the caller's matter. Raises `Broken` (0x81, 0x90)."""
+    text = _decode_path(raw, "a topic", reasons.TOPIC_INVALID)
+    if "+" in text or "#" in text:  # [MQTT-3.3.2-2], [MQTT-4.7.1-1]
+        raise Broken("a topic name contains a wildcard", reasons.TOPIC_INVALID)
+    _check_levels(text, "a topic", reasons.TOPIC_INVALID)
+    return text
+
+
+def decode_filter(raw: bytes) -> str:
+    """A topic filter, `$share/group/filter` included. Raises `Broken` (0x81, 0x8F)."""
+    text = _decode_path(raw, "a filter", reasons.FILTER_INVALID)
+    fault = filter_fault(text)
+    if fault is not None:
+        raise Broken(fault, reasons.FILTER_INVALID)
+    return text
+
+
+def filter_fault(text: str) -> str | None:
+    """What is wrong with the structure of a filter, or None.
+
+    `$share` is judged in both versions, since brokers honour it for 3.1.1 clients too; without group or filter, or
+    around another `$share`, it is refused rather than taken as an ordinary topic (protocols.md 2.5).
+    """
+    if text == SHARE or text.startswith(SHARE + "/"):
+        parts = text.split("/", 2)
+        if len(parts) < 3 or not parts[1] or not parts[2]:  # [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+            return "a $share filter lacks its group or its filter"
+        if "+" in parts[1] or "#" in parts[1]:
+            return "a $share group contains a wildcard"
+        text = parts[2]
+        if text == SHARE or text.startswith(SHARE + "/"):
+            return "a $share filter inside another"
+    if not text:  # [MQTT-4.7.3-1]
+        return "an empty filter"
+    if text.count("/") >= MAX_LEVELS:
+        return f"a filter of more than {MAX_LEVELS} levels"
+    return _wildcard_fault(text)
+
+
+def split_share(text: str) -> tuple[str | None, str]:
+    """Group and filter of a decoded filter; the group is None unless it is a shared subscription."""
+    if text.startswith(SHARE + "/"):
+        _, group, inner = text.split("/", 2)
+        return group, inner
+    return None, text
+
+
+def encode(text: str) -> bytes:
+    """Length and UTF-8. Raises ValueError for what has no encoding (surrogates, more than 65,535 bytes)."""
+    return encode_binary(text.encode())
+
+
+def encode_binary(data: bytes) -> bytes:
+    """Length and bytes. Raises ValueError above 65,535."""
+    if len(data) > 0xFFFF:
+        raise ValueError(f"{len(data)} bytes do not fit a field of MQTT")
+    return len(data).to_bytes(2, "big") + data
+
+
+def _unfit(text: str) -> bool:
+    return not (text.isascii() and text.isprintable()) and _UNFIT.search(text) is not None
+
+
+def _decode_path(raw: bytes, what: str, code: int) -> str:
+    if len(raw) > MAX_TOPIC:
+        raise Broken(f"{what} of {len(raw)} bytes, more than {MAX_TOPIC}", code)
+    text = decode_text(raw)
+    if _unfit(text):
+        raise Broken(f"{what} contains a control or non-character", code)
+    return text
+
+
+def _check_levels(text: str, what: str, code: int) -> None:
+    if text.count("/") >= MAX_LEVELS:
+        raise Broken(f"{what} of more than {MAX_LEVELS} levels", code)
+
+
+def _wildcard_fault(text: str) -> str | None:
+    if "+" not in text and "#" not in text:
+        return None
+    levels = text.split("/")
+    for number, level in enumerate(levels, 1):
+        if "#" in level and (level != "#" or number < len(levels)):  # [MQTT-4.7.1-1]
+            return "# is not a whole last level"
+        if "+" in level and level != "+":  # [MQTT-4.7.1-2]
+            return "+ is not a whole level"
+    return None
