@@ -173,8 +173,7 @@ class Link:
 
     def flush(self, now: float) -> None:
         """Carries out what the inspector wants, and looks at the clock. May raise, as `deliver`."""
-        inspector = self._open
-        if inspector is None:
+        if self._open is None:
             return
         out = self._out
         if out.client:
@@ -192,10 +191,11 @@ class Link:
             self._counts.messages += len(out.upstream)
             self._upstream.submit(self, out.upstream, now)
             out.upstream.clear()
+        if out.wake is not None:
+            self._alarm.by(out.wake, now)
+            out.wake = None
         if out.events or out.held or out.closing:
             self._flush_rest(now)
-        elif (due := inspector.deadline()) is not None:
-            self._alarm.by(due, now)
 
     def failed(self, where: str) -> None:
         """An exception that no input may cause, being handled now. This link ends, loudly; no other notices."""
@@ -361,7 +361,7 @@ class Link:
         if refusal is not None or entry.authority is None:
             self._refuse(refusal or Reason.NO_CONNECT_RULE, entry.detail, now)
             return
-        client = Client(entry.principal.names, self._entropy)
+        client = Client(entry.principal.names, self._entropy, now)
         options = entrance.service.options
         self.inspector = entrance.protocol.inspector(entry.authority.decide_all, entrance, options, client)
         self._phase = Phase.OPEN
@@ -371,6 +371,7 @@ class Link:
         self._counts.live += 1
         self._journal.opened(self)
         self._alarm.by(self._recheck_at, now)
+        self._arm(now)
         self.flush(now)
 
     def _refuse(self, reason: Reason, detail: str, now: float) -> None:
@@ -396,9 +397,6 @@ class Link:
             self._hold(now)
         if out.closing:
             self._goodbye(out.why, "", now)
-        elif self._phase is Phase.OPEN and self.inspector is not None:
-            if (due := self.inspector.deadline()) is not None:
-                self._alarm.by(due, now)
 
     def _say(self, data: bytes, now: float) -> None:
         """Bytes of the transport itself: handshake, alert, close_notify."""
@@ -499,6 +497,13 @@ class Link:
         if wanted is not None and now >= wanted:
             self.inspector.tick(now, self._out)
         self.flush(now)
+        self._arm(now)
+
+    def _arm(self, now: float) -> None:
+        """Asks the inspector when it wants to be looked at: when it is new, and when the alarm has rung. In between it
+        tells (`Effects.wake`); to ask after every message costs more than many a message."""
+        if self._open is not None and (due := self._open.deadline()) is not None:
+            self._alarm.by(due, now)
 
     def _still_good(self, now: float) -> bool:
         """The certificate, looked at again: on each epoch, every minute, and before a held act goes on."""

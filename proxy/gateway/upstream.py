@@ -142,9 +142,9 @@ class UpstreamDriver:
                 self._journal.event(self._links.get(client) if client is not None else None, self.device.id, event)
         if out.clients or out.states:
             self._deliver(now)
-        wanted = self._upstream.deadline()
-        if wanted is not None:
-            self._alarm.by(wanted, now)
+        if out.wake is not None:
+            self._alarm.by(out.wake, now)
+            out.wake = None
 
     def _deliver(self, now: float) -> None:
         """Hands out all answers; the links send theirs when everything that is ready now was handled. So there is one
@@ -181,7 +181,16 @@ class UpstreamDriver:
 
     def _rang(self) -> None:
         now = self._clock()
-        self._guarded(lambda: self._upstream.tick(now, self._out), now)
+        self._guarded(lambda: self._on_time(now), now)
+
+    def _on_time(self, now: float) -> None:
+        """When the alarm has rung: the only time that the upstream is asked. In between it tells."""
+        wanted = self._upstream.deadline()
+        if wanted is not None and now >= wanted:
+            self._upstream.tick(now, self._out)
+            wanted = self._upstream.deadline()
+        if wanted is not None:
+            self._alarm.by(wanted, now)
 
     # Connections to the device.
 

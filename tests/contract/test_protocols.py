@@ -10,7 +10,7 @@ import json
 import math
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import yaml
@@ -24,7 +24,7 @@ from tests.support.setting import FakeSetting, client
 
 if TYPE_CHECKING:
     from proxy.core.action import Action
-    from proxy.protocols.base import Decide, Inspector, ProtocolSpec
+    from proxy.protocols.base import Decide, Inspector, ProtocolSpec, Upstream
 
 FOLDER = Path(protocols.__path__[0])
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
@@ -59,7 +59,33 @@ class Sample:
         return Verdict(ref("rule"), reusable=True)
 
     def link(self, decide: Decide | None = None) -> Link:
-        return Link(self.spec.inspector(decide or self.decide, FakeSetting(secured=True), self.options, client()))
+        made = self.spec.inspector(decide or self.decide, FakeSetting(secured=True), self.options, client())
+        return Link(cast("Inspector", Telling(made)))
+
+    def upstream(self) -> Upstream:
+        return cast("Upstream", Telling(self.spec.upstream(self.options)))
+
+
+class Telling:
+    """An inspector or upstream that is held to this: when a call moves its deadline forward it says so (`wake`), since
+    nobody asks before the alarm rings. After `tick` the driver does ask."""
+
+    def __init__(self, machine: Inspector | Upstream) -> None:
+        self._machine = machine
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._machine, name)
+        return method if name in ("deadline", "tally", "tick") else lambda *given: self._called(name, method, given)
+
+    def _called(self, name: str, method: Any, given: tuple[Any, ...]) -> None:
+        before, out = self._machine.deadline(), given[-1]
+        told, out.wake = out.wake, None
+        method(*given)
+        due = self._machine.deadline()
+        if due is not None and (before is None or due < before):
+            assert out.wake is not None, f"{name}: wants to be woken at {due} and tells nobody"
+            assert out.wake <= due, f"{name}: wants to be woken at {due}, and says {out.wake}"
+        out.wake = min((at for at in (told, out.wake) if at is not None), default=None)
 
 
 class Link:
@@ -239,8 +265,66 @@ def test_the_end_is_the_end(sample: Sample) -> None:
     assert link.inspector.deadline() is None
 
 
+def test_an_inspector_tells_when_it_wants_to_be_woken(sample: Sample) -> None:
+    chance = random.Random(11)
+    stream = b"".join(sample.bytes("allowed"))
+    told = 0
+    for _ in range(300):
+        link, now = sample.link(), 0.0
+        for _ in range(chance.randrange(1, 25)):
+            now += chance.choice([0.0, 0.1, 3.0])
+            at = chance.randrange(len(stream))
+            step = chance.randrange(6)
+            if link.out.closing:
+                break
+            if step < 3:
+                link.inspector.from_client(stream[at : chance.randrange(at, len(stream)) + 1], now, link.out)
+            elif step == 3:
+                link.inspector.from_client(stream, now, link.out)
+            elif step == 4:
+                link.inspector.from_upstream(chance.choice(sample.bytes("answers")), now, link.out)
+            else:
+                link.inspector.decide_again(now, link.out)
+            if (due := link.inspector.deadline()) is not None and due <= now:
+                link.inspector.tick(now, link.out)
+        told += link.out.wake is not None
+    assert told, "no deadline was ever seen: nothing is tested"
+
+
+def test_an_upstream_tells_when_it_wants_to_be_woken(sample: Sample) -> None:
+    chance = random.Random(12)
+    for _ in range(300):
+        upstream, out, now = sample.upstream(), UpstreamEffects(), 0.0
+        dialled: set[int] = set()
+        up: set[int] = set()
+        for _ in range(chance.randrange(1, 40)):
+            now += chance.choice([0.0, 0.01, 0.3, 40.0])
+            dialled |= set(out.dial)
+            dialled -= set(out.hang_up)
+            up -= set(out.hang_up)
+            out.dial.clear()
+            out.hang_up.clear()
+            step, client = chance.randrange(6), chance.randrange(1, 4)
+            if step < 2:
+                upstream.submit(client, chance.choice(sample.bytes("allowed")), now, out)
+            elif step == 2 and dialled - up:
+                up.add(connection := min(dialled - up))
+                upstream.opened(connection, now, out)
+            elif step == 3 and up:
+                upstream.from_device(min(up), chance.choice(sample.bytes("answers")), now, out)
+            elif step == 4 and dialled and chance.random() < 0.3:
+                connection = min(dialled)
+                dialled.discard(connection)
+                up.discard(connection)
+                upstream.lost(connection, now, out)
+            elif step == 5:
+                upstream.leave(client, now, out)
+            if (due := upstream.deadline()) is not None and due <= now:
+                upstream.tick(now, out)
+
+
 def test_an_upstream_does_nothing_until_it_is_asked(sample: Sample) -> None:
-    upstream, out = sample.spec.upstream(sample.options), UpstreamEffects()
+    upstream, out = sample.upstream(), UpstreamEffects()
     assert upstream.deadline() is None
     upstream.tick(0.0, out)
     upstream.opened(0, 0.0, out)
@@ -251,7 +335,7 @@ def test_an_upstream_does_nothing_until_it_is_asked(sample: Sample) -> None:
 
 
 def test_an_upstream_dials_for_the_first_message_and_sends_it_once_open(sample: Sample) -> None:
-    upstream, out = sample.spec.upstream(sample.options), UpstreamEffects()
+    upstream, out = sample.upstream(), UpstreamEffects()
     upstream.submit(1, sample.bytes("allowed")[0], 0.0, out)
     assert (len(out.dial), out.device) == (1, {})
     upstream.opened(out.dial[0], 0.0, out)

@@ -322,7 +322,10 @@ class TestBugs:
         await self.ended_alone(inside, anna, berta)
 
     async def test_its_deadline(self, inside: Inside) -> None:
-        await self.ends_alone(inside, "break deadline")
+        """Asked when the alarm rings."""
+        anna, berta = await Talker.to(inside), await Talker.to(inside)
+        anna.writer.write(b"break deadline\nge")
+        await self.ended_alone(inside, anna, berta)
 
     async def test_news_of_the_far_side(self, inside: Inside, device: ToyDevice) -> None:
         anna, berta = await Talker.to(inside), await Talker.to(inside)

@@ -88,7 +88,7 @@ class ToyInspector:
         if not self._rest:
             self._until = None
         elif self._until is None or lines:
-            self._until = now + self._partial
+            self._until = out.wake = now + self._partial
 
     def from_upstream(self, message: bytes, now: float, out: Effects) -> None:
         self._maybe_break("from_upstream")

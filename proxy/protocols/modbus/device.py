@@ -190,6 +190,8 @@ class ModbusDevice:
                 self._waiting.remove(master)
         if not self._masters:
             self._idle_since = now
+            if self._connections:
+                _wake(out, now + IDLE)
 
     def deadline(self) -> float | None:
         earliest = math.inf
@@ -285,7 +287,10 @@ class ModbusDevice:
             sends = out.device[it.number] = []
         sends.append(tid + message[2:])
         if question.answer is not None:
-            it.pending[tid] = (master, message, question, now + self._service.timeout)
+            due = now + self._service.timeout
+            if not it.pending:  # else an older one is due before it
+                _wake(out, due)
+            it.pending[tid] = (master, message, question, due)
             master.connection = it
             master.under_way += 1
 
@@ -386,6 +391,11 @@ class ModbusDevice:
                 self._turn_down(master, queued, p.NO_PATH, out)
             master.queue.clear()
         self._waiting.clear()
+
+
+def _wake(out: UpstreamEffects, at: float) -> None:
+    if out.wake is None or at < out.wake:
+        out.wake = at
 
 
 def _unknown_outcome(it: _Connection) -> str:

@@ -103,7 +103,7 @@ class ModbusInspector:
         if not self._rest:
             self._partial_until = None
         elif at or self._partial_until is None:
-            self._partial_until = now + PARTIAL
+            self._partial_until = out.wake = now + PARTIAL
 
     def _free(self, tid: bytes) -> bool:
         """Whether a request with this transaction id can go on at once."""
