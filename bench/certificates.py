@@ -1,4 +1,4 @@
-"""A throw-away site CA, the gateway's certificate and one client: the same files for every peer.
+"""A throw-away site CA, the gateway's certificates, the broker's and the clients': the same files for every peer.
 
 P-256 throughout; leaves carry the URI SAN `spiffe://bench/device/<id>` that Bulkhead binds to a device.
 """
@@ -17,6 +17,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 SITE = "bench"
 CLIENT = "scada"
+FLOODER = "flooder"
+BROKER = "broker"
+TO_BROKER = "gateway-client"  # what a proxy shows to the broker
+PURPOSES = {
+    "gateway": ExtendedKeyUsageOID.SERVER_AUTH,
+    BROKER: ExtendedKeyUsageOID.SERVER_AUTH,
+    CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH,
+    FLOODER: ExtendedKeyUsageOID.CLIENT_AUTH,
+    TO_BROKER: ExtendedKeyUsageOID.CLIENT_AUTH,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,13 @@ class Certificates:
     def gateway_key(self) -> Path:
         return self.folder / "gateway.key"
 
+    def certificate(self, name: str) -> Path:
+        """The leaf of one of `PURPOSES`, then the root."""
+        return self.folder / f"{name}.crt"
+
+    def key(self, name: str) -> Path:
+        return self.folder / f"{name}.key"
+
     @property
     def client(self) -> Path:
         return self.folder / f"{CLIENT}.crt"
@@ -50,8 +67,7 @@ def make_certificates(folder: Path) -> Certificates:
     key = ec.generate_private_key(ec.SECP256R1())
     root = certificate_authority(key)
     write(folder, "site-ca", key, [root])
-    purposes = {"gateway": ExtendedKeyUsageOID.SERVER_AUTH, CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH}
-    for name, purpose in purposes.items():
+    for name, purpose in PURPOSES.items():
         leaf_key = ec.generate_private_key(ec.SECP256R1())
         write(folder, name, leaf_key, [leaf(name, purpose, leaf_key.public_key(), root, key), root])
     return Certificates(folder)
@@ -101,7 +117,7 @@ def leaf(
 ) -> x509.Certificate:
     uri = x509.UniformResourceIdentifier(f"spiffe://{SITE}/device/{name}")
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    names: list[x509.GeneralName] = [uri, address] if name == "gateway" else [uri]
+    names: list[x509.GeneralName] = [uri, address] if purpose == ExtendedKeyUsageOID.SERVER_AUTH else [uri]
     issuer = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return (
         builder(name, public)

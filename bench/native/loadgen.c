@@ -171,11 +171,8 @@ static void open_up_to(unsigned wanted)
 
 static void print_tls(const struct link *link)
 {
-    if (!link->tls)
-        return;
-    int group = (int)SSL_get_negotiated_group(link->tls);
-    printf("\"tls\": {\"version\": \"%s\", \"cipher\": \"%s\", \"group\": \"%s\"}, ", SSL_get_version(link->tls),
-           SSL_get_cipher(link->tls), OBJ_nid2sn(group));
+    if (link->tls)
+        print_tls_of(link->tls);
 }
 
 static void print_window(uint64_t units, double seconds, struct cpu before, uint64_t own_before)
