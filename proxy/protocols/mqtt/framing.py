@@ -24,18 +24,21 @@ class Malformed:
 
     ``what`` is for people: printable ASCII, at most 120 characters, no text of the peer. ``code`` is the MQTT 5 reason
     code that answers it; 3.1.1 maps 0x84, 0x85 and 0x86 of a CONNECT to its return codes 1, 2 and 4 and else closes.
+    ``ours``: MQTT allows it, a limit of protocols.md 2.2 does not. A delivery of that kind may be dropped instead, so
+    that somebody's odd retained message does not end the link of everybody who subscribes to it.
     """
 
     what: str
     code: int = reasons.MALFORMED
+    ours: bool = False
 
 
 class Broken(Exception):
     """Ends the decoding of one packet. Raised by the readers, caught in `packets.decode` alone."""
 
-    def __init__(self, what: str, code: int = reasons.MALFORMED) -> None:
+    def __init__(self, what: str, code: int = reasons.MALFORMED, *, ours: bool = False) -> None:
         super().__init__(what)
-        self.fault = Malformed(what, code)
+        self.fault = Malformed(what, code, ours)
 
 
 def frame_end(data: bytes, at: int, limit: int) -> int | None | Malformed:
@@ -77,8 +80,11 @@ def packet(first: int, body: bytes) -> bytes:
     return bytes((first,)) + varint(len(body)) + body
 
 
+_CUT = "the packet ends inside a field"
+
+
 class Reader:
-    """Reads the parts of one packet in their order; every method raises `Broken` where the bytes end too early."""
+    """Reads the parts of one packet in their order; each method raises `Broken` where the bytes end too early."""
 
     __slots__ = ("at", "data", "end")
 
@@ -91,11 +97,15 @@ class Reader:
         at = self.at
         self.at = at + size
         if self.at > self.end:
-            raise Broken("the packet ends inside a field")
+            raise Broken(_CUT)
         return at
 
     def byte(self) -> int:
-        return self.data[self._step(1)]
+        at = self.at
+        if at >= self.end:
+            raise Broken(_CUT)
+        self.at = at + 1
+        return self.data[at]
 
     def number(self, width: int) -> int:
         """An unsigned integer of ``width`` bytes."""
@@ -123,9 +133,14 @@ class Reader:
 
     def binary(self) -> bytes:
         """Binary data, or the raw bytes of a string: two bytes of length, then that many."""
-        size = self.number(2)
-        at = self._step(size)
-        return self.data[at : at + size]
+        data, at = self.data, self.at + 2
+        if at > self.end:
+            raise Broken(_CUT)
+        end = at + (data[at - 2] << 8 | data[at - 1])
+        if end > self.end:
+            raise Broken(_CUT)
+        self.at = end
+        return data[at:end]
 
     def part(self, size: int) -> Reader:
         """The next ``size`` bytes as a packet of their own."""

@@ -12,13 +12,13 @@ from proxy.protocols.mqtt.acks import PUBACK, PUBCOMP, PUBREC, PUBREL, Ack, Auth
 from proxy.protocols.mqtt.connect import Connack, Connect, Will, claimed_level
 from proxy.protocols.mqtt.framing import Broken, Malformed, Reader, frame_end
 from proxy.protocols.mqtt.properties import P, Properties, Property
-from proxy.protocols.mqtt.publish import Publish
+from proxy.protocols.mqtt.publish import Publish, delivery_head
 from proxy.protocols.mqtt.subscribe import Suback, Subscribe, Subscription, Unsuback, Unsubscribe
 
 __all__ = [
     "PUBACK", "PUBCOMP", "PUBREC", "PUBREL", "Ack", "Auth", "Connack", "Connect", "Disconnect", "Malformed", "P",
     "Packet", "Ping", "Properties", "Property", "Publish", "Suback", "Subscribe", "Subscription", "Unsuback",
-    "Unsubscribe", "Will", "claimed_level", "decode", "encode", "frame_end",
+    "Unsubscribe", "Will", "claimed_level", "decode", "delivery_head", "encode", "frame_end",
 ]  # fmt: skip
 
 Packet = Connect | Connack | Publish | Ack | Subscribe | Suback | Unsubscribe | Unsuback | Ping | Disconnect | Auth

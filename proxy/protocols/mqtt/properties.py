@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.protocols.mqtt import reasons, strings
 from proxy.protocols.mqtt.framing import Broken, Reader, varint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_USER_PROPERTIES = 16
 MAX_USER_BYTES = 4096
@@ -63,18 +66,21 @@ Properties = tuple[Property, ...]
 WILL = 16
 """Stands for the Will's properties where otherwise a packet type (1..15) stands."""
 
+_USER = int(P.USER_PROPERTY)
+_SUBSCRIPTION = int(P.SUBSCRIPTION_ID)
+# Plain numbers: looking up a member of an Enum costs more than reading the property.
+
 _FLAGS = frozenset({0x01, 0x17, 0x19, 0x24, 0x25, 0x28, 0x29, 0x2A})
 _WIDTHS = {
     **dict.fromkeys(_FLAGS, 1),
     **dict.fromkeys((0x13, 0x21, 0x22, 0x23), 2),
     **dict.fromkeys((0x02, 0x11, 0x18, 0x27), 4),
 }
-_TEXTS = frozenset({0x03, 0x15, 0x1A, 0x1C, 0x1F})
-_BINARIES = frozenset({0x09, 0x16})
-_NEVER_ZERO: dict[int, int] = {
-    P.RECEIVE_MAXIMUM: reasons.PROTOCOL_ERROR,  # 3.1.2.11.3, 3.2.2.3.3
-    P.MAXIMUM_PACKET_SIZE: reasons.PROTOCOL_ERROR,  # 3.1.2.11.4, 3.2.2.3.6
-    P.TOPIC_ALIAS: reasons.ALIAS_INVALID,  # [MQTT-3.3.2-8]
+_NEVER_ZERO = {
+    0x0B: reasons.PROTOCOL_ERROR,  # 3.3.2.3.8, 3.8.2.1.2
+    0x21: reasons.PROTOCOL_ERROR,  # 3.1.2.11.3, 3.2.2.3.3
+    0x23: reasons.ALIAS_INVALID,  # [MQTT-3.3.2-8]
+    0x27: reasons.PROTOCOL_ERROR,  # 3.1.2.11.4, 3.2.2.3.6
 }
 
 _MESSAGE = frozenset({0x01, 0x02, 0x03, 0x08, 0x09, 0x26})
@@ -94,12 +100,29 @@ ALLOWED: dict[int, frozenset[int]] = {
 }
 """Per packet type (and `WILL`) the identifiers it may carry (table 2-4)."""
 
-_WRONG_WAY: dict[tuple[int, int], bool] = {
-    (3, P.SUBSCRIPTION_ID): True,  # [MQTT-3.3.4-6]: never from the client
-    (14, P.SERVER_REFERENCE): True,  # 3.14.2.2.5: the server sends it
-    (14, P.SESSION_EXPIRY): False,  # [MQTT-3.14.2-2]: never from the server
-}
-"""(packet type, id): the direction (to broker?) in which that property is a protocol error."""
+_TO_CLIENT_ONLY = {(3, 0x0B), (14, 0x1C)}
+"""[MQTT-3.3.4-6], 3.14.2.2.5: (packet type, id) that the broker alone may send."""
+_TO_BROKER_ONLY = {(14, 0x11)}
+"""[MQTT-3.14.2-2]: the client alone."""
+
+
+def _most(where: int, number: int) -> int:
+    """User properties repeat anywhere, subscription identifiers in a delivery (one per matching subscription)."""
+    if number == _USER:
+        return MAX_USER_PROPERTIES
+    return MAX_SUBSCRIPTION_IDS if (where, number) == (3, _SUBSCRIPTION) else 1
+
+
+def _places(*, to_broker: bool) -> dict[int, dict[int, int]]:
+    wrong_way = _TO_CLIENT_ONLY if to_broker else _TO_BROKER_ONLY
+    return {
+        where: {number: _most(where, number) for number in allowed if (where, number) not in wrong_way}
+        for where, allowed in ALLOWED.items()
+    }
+
+
+_PLACES = {to_broker: _places(to_broker=to_broker) for to_broker in (True, False)}
+"""Direction, packet type, id: how often it may stand there."""
 
 
 def read(reader: Reader, where: int, *, to_broker: bool) -> Properties:
@@ -108,20 +131,22 @@ def read(reader: Reader, where: int, *, to_broker: bool) -> Properties:
     if length == 0:
         return ()
     part = reader.part(length)
+    places = _PLACES[to_broker][where]
     found: list[Property] = []
     counts: dict[int, int] = {}
     user_bytes = 0
     while part.at < part.end:
         number = part.byte()
-        counts[number] = counts.get(number, 0) + 1
-        _check_place(number, where, counts[number], to_broker=to_broker)
+        counts[number] = count = counts.get(number, 0) + 1
+        if count > places.get(number, 0):
+            raise _misplaced(number, where, places.get(number, 0))
         start = part.at
-        found.append(Property(number, _read_value(part, number)))
-        if number == P.USER_PROPERTY:
+        found.append(Property(number, _READERS[number](part, number)))
+        if number == _USER:
             user_bytes += part.at - start - 4
             if user_bytes > MAX_USER_BYTES:
-                raise Broken(f"user properties of more than {MAX_USER_BYTES} bytes", reasons.QUOTA)
-    if P.AUTHENTICATION_DATA in counts and P.AUTHENTICATION_METHOD not in counts:  # 3.1.2.11.10
+                raise Broken(f"user properties of more than {MAX_USER_BYTES} bytes", reasons.QUOTA, ours=True)
+    if 0x16 in counts and 0x15 not in counts:  # 3.1.2.11.10
         raise Broken("authentication data without a method", reasons.PROTOCOL_ERROR)
     return tuple(found)
 
@@ -167,63 +192,76 @@ def replaced(properties: Properties, number: int, value: Value) -> Properties:
     return (*properties, new)
 
 
-def _check_place(number: int, where: int, count: int, *, to_broker: bool) -> None:
-    """May property ``number`` stand here for the ``count``-th time?"""
+def _misplaced(number: int, where: int, most: int) -> Broken:
     if number not in ALLOWED[where]:
-        raise Broken(f"property 0x{number:02X} does not belong in this packet")
-    if _WRONG_WAY.get((where, number)) is to_broker:
-        raise Broken(f"property 0x{number:02X} in the wrong direction", reasons.PROTOCOL_ERROR)
-    most = _most(number, where)
-    if count > most:
-        code = reasons.PROTOCOL_ERROR if most == 1 else reasons.QUOTA
-        raise Broken(f"property 0x{number:02X} more than {most} times", code)
+        return Broken(f"property 0x{number:02X} does not belong in this packet")
+    if most == 0:
+        return Broken(f"property 0x{number:02X} in the wrong direction", reasons.PROTOCOL_ERROR)
+    if most == 1:
+        return Broken(f"property 0x{number:02X} twice", reasons.PROTOCOL_ERROR)
+    return Broken(f"property 0x{number:02X} more than {most} times", reasons.QUOTA, ours=True)
 
 
-def _most(number: int, where: int) -> int:
-    """How often: user properties repeat anywhere, subscription identifiers in a delivery (one per subscription)."""
-    if number == P.USER_PROPERTY:
-        return MAX_USER_PROPERTIES
-    return MAX_SUBSCRIPTION_IDS if number == P.SUBSCRIPTION_ID and where == 3 else 1
-
-
-def _read_value(part: Reader, number: int) -> Value:
-    width = _WIDTHS.get(number)
-    if width is not None:
-        return _checked(number, part.number(width))
-    if number in _BINARIES:
-        return part.binary()
-    if number == P.USER_PROPERTY:
-        return strings.decode_text(part.binary()), strings.decode_text(part.binary())
-    if number == P.SUBSCRIPTION_ID:
-        value = part.varint()
-        if value == 0:  # 3.3.2.3.8, 3.8.2.1.2
-            raise Broken("subscription identifier 0", reasons.PROTOCOL_ERROR)
-        return value
-    return _read_text(part.binary(), number)
-
-
-def _checked(number: int, value: int) -> int:
-    if number in _FLAGS and value > 1:
-        raise Broken(f"property 0x{number:02X} is {value}, neither 0 nor 1", reasons.PROTOCOL_ERROR)
+def _not_zero(number: int, value: int) -> int:
     if value == 0 and number in _NEVER_ZERO:
         raise Broken(f"property 0x{number:02X} is 0", _NEVER_ZERO[number])
     return value
 
 
-def _read_text(raw: bytes, number: int) -> str:
-    if number == P.RESPONSE_TOPIC:  # [MQTT-3.3.2-13], [MQTT-3.3.2-14]
-        topic = strings.decode_topic(raw)
-        if not topic:
-            raise Broken("an empty response topic", reasons.TOPIC_INVALID)
-        return topic
-    if number == P.ASSIGNED_CLIENT_ID:
-        return strings.decode_id(raw, "an assigned client id", reasons.MALFORMED)
-    return strings.decode_text(raw)
+def _read_number(part: Reader, number: int) -> int:
+    return _not_zero(number, part.number(_WIDTHS[number]))
+
+
+def _read_varint(part: Reader, number: int) -> int:
+    return _not_zero(number, part.varint())
+
+
+def _read_flag(part: Reader, number: int) -> int:
+    value = part.byte()
+    if value > 1:
+        raise Broken(f"property 0x{number:02X} is {value}, neither 0 nor 1", reasons.PROTOCOL_ERROR)
+    return value
+
+
+def _read_binary(part: Reader, _: int) -> bytes:
+    return part.binary()
+
+
+def _read_pair(part: Reader, _: int) -> tuple[str, str]:
+    return strings.decode_text(part.binary()), strings.decode_text(part.binary())
+
+
+def _read_text(part: Reader, _: int) -> str:
+    return strings.decode_text(part.binary())
+
+
+def _read_topic(part: Reader, _: int) -> str:
+    """[MQTT-3.3.2-13], [MQTT-3.3.2-14]"""
+    topic = strings.decode_topic(part.binary())
+    if not topic:
+        raise Broken("an empty response topic", reasons.TOPIC_INVALID)
+    return topic
+
+
+def _read_id(part: Reader, _: int) -> str:
+    return strings.decode_id(part.binary(), "an assigned client id", reasons.MALFORMED)
+
+
+_READERS: dict[int, Callable[[Reader, int], Value]] = {
+    **dict.fromkeys(_WIDTHS, _read_number),
+    **dict.fromkeys(_FLAGS, _read_flag),
+    **dict.fromkeys((0x03, 0x15, 0x1A, 0x1C, 0x1F), _read_text),
+    **dict.fromkeys((0x09, 0x16), _read_binary),
+    0x08: _read_topic,
+    0x0B: _read_varint,
+    0x12: _read_id,
+    0x26: _read_pair,
+}
 
 
 def _write_value(number: int, value: Value) -> bytes:
     if isinstance(value, int):
-        return varint(value) if number == P.SUBSCRIPTION_ID else value.to_bytes(_WIDTHS[number], "big")
+        return varint(value) if number == _SUBSCRIPTION else value.to_bytes(_WIDTHS[number], "big")
     if isinstance(value, bytes):
         return strings.encode_binary(value)
     if isinstance(value, str):

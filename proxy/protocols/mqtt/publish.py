@@ -40,6 +40,21 @@ def decode_publish(reader: Reader, flags: int, level: int, *, to_broker: bool) -
     return Publish(topic, reader.rest(), qos, bool(flags & _RETAIN), dup, packet_id, properties)
 
 
+def delivery_head(frame: bytes) -> tuple[int, int | None] | None:
+    """QoS and packet id of a whole PUBLISH frame, to acknowledge a delivery that is dropped unread (`Malformed.ours`).
+
+    None if not even that can be read.
+    """
+    qos = frame[0] >> 1 & 3
+    reader = Reader(frame, 1, len(frame))
+    try:
+        reader.varint()
+        reader.binary()
+        return (qos, reader.packet_id() if qos else None) if qos < 3 else None
+    except Broken:
+        return None
+
+
 def encode_publish(publish: Publish, level: int) -> bytes:
     """Raises ValueError for a packet id that does not go with the QoS."""
     if (publish.packet_id is None) is not (publish.qos == 0):

@@ -36,27 +36,23 @@ def decode_text(raw: bytes) -> str:
 
 
 def decode_id(raw: bytes, what: str, code: int) -> str:
-    """A client id or user name: at most `MAX_ID` bytes without control and non-characters. Raises `Broken`."""
-    if len(raw) > MAX_ID:
-        raise Broken(f"{what} of {len(raw)} bytes, more than {MAX_ID}", code)
-    text = decode_text(raw)
-    if _unfit(text):
-        raise Broken(f"{what} contains a control or non-character", code)
-    return text
+    """A client id or user name. Raises `Broken` (0x81, or ``code`` for our own limits)."""
+    return _decode_name(raw, MAX_ID, what, code)
 
 
 def decode_topic(raw: bytes) -> str:
     """A topic name, maybe empty: whether it may be is the caller's matter. Raises `Broken` (0x81, 0x90)."""
-    text = _decode_path(raw, "a topic", reasons.TOPIC_INVALID)
+    text = _decode_name(raw, MAX_TOPIC, "a topic", reasons.TOPIC_INVALID)
     if "+" in text or "#" in text:  # [MQTT-3.3.2-2], [MQTT-4.7.1-1]
         raise Broken("a topic name contains a wildcard", reasons.TOPIC_INVALID)
-    _check_levels(text, "a topic", reasons.TOPIC_INVALID)
+    if text.count("/") >= MAX_LEVELS:
+        raise Broken(f"a topic of more than {MAX_LEVELS} levels", reasons.TOPIC_INVALID, ours=True)
     return text
 
 
 def decode_filter(raw: bytes) -> str:
     """A topic filter, `$share/group/filter` included. Raises `Broken` (0x81, 0x8F)."""
-    text = _decode_path(raw, "a filter", reasons.FILTER_INVALID)
+    text = _decode_name(raw, MAX_TOPIC, "a filter", reasons.FILTER_INVALID)
     fault = filter_fault(text)
     if fault is not None:
         raise Broken(fault, reasons.FILTER_INVALID)
@@ -105,22 +101,17 @@ def encode_binary(data: bytes) -> bytes:
     return len(data).to_bytes(2, "big") + data
 
 
-def _unfit(text: str) -> bool:
-    return not (text.isascii() and text.isprintable()) and _UNFIT.search(text) is not None
-
-
-def _decode_path(raw: bytes, what: str, code: int) -> str:
-    if len(raw) > MAX_TOPIC:
-        raise Broken(f"{what} of {len(raw)} bytes, more than {MAX_TOPIC}", code)
+def _decode_name(raw: bytes, most: int, what: str, code: int) -> str:
+    if len(raw) > most:
+        raise Broken(f"{what} of {len(raw)} bytes, more than {most}", code, ours=True)
+    if raw.isascii():
+        text = raw.decode("ascii")
+        if text.isprintable():
+            return text
     text = decode_text(raw)
-    if _unfit(text):
-        raise Broken(f"{what} contains a control or non-character", code)
+    if _UNFIT.search(text):
+        raise Broken(f"{what} contains a control or non-character", code, ours=True)
     return text
-
-
-def _check_levels(text: str, what: str, code: int) -> None:
-    if text.count("/") >= MAX_LEVELS:
-        raise Broken(f"{what} of more than {MAX_LEVELS} levels", code)
 
 
 def _wildcard_fault(text: str) -> str | None:

@@ -135,7 +135,7 @@ def _head(packet_id: int, properties: Properties, level: int) -> bytes:
 
 def _check_room(count: int) -> None:
     if count == MAX_FILTERS:
-        raise Broken(f"more than {MAX_FILTERS} filters", reasons.QUOTA)
+        raise Broken(f"more than {MAX_FILTERS} filters", reasons.QUOTA, ours=True)
 
 
 def _subscription(text: str, options: int, level: int) -> Subscription:
