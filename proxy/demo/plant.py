@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.demo.audit_log import AuditLog
-from proxy.demo.client import Door, Speaker
+from proxy.demo.connection import Door, Speaker
 from proxy.demo.errors import DemoError
 from proxy.demo.keys import Keys
-from proxy.demo.processes import Child, is_ready
+from proxy.demo.processes import Child, is_ready, python
 from proxy.demo.recording import Recording
 from proxy.demo.scada import Scada
 from proxy.demo.workplace import MBAPS, OLD, PLAIN, PLC
@@ -92,14 +92,14 @@ class Plant:
     def _start_plc(self) -> None:
         host, port = self.place.plc
         log = self.place.folder / "plc.log"
-        plc = Child(f"the PLC ({PLC})", ["-m", "proxy.demo.plc", f"{host}:{port}", str(self.place.record)], log)
+        plc = Child(f"the PLC ({PLC})", python("proxy.demo.plc", f"{host}:{port}", str(self.place.record)), log)
         self._running.callback(plc.stop)
         self._children.append(plc)
         plc.wait_until(lambda: plc.says("PLC on"))
 
     def _start_gateway(self) -> None:
         admin = self.place.site.admin
-        words = ["-m", "proxy", "run", "--config", str(self.place.config)]
+        words = python("proxy", "run", "--config", str(self.place.config))
         gateway = Child("the gateway", words, self.place.folder / "gateway.log")
         self._running.callback(gateway.stop)
         self._children.append(gateway)

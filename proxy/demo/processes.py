@@ -25,16 +25,21 @@ LAST_LINES = 5
 PR_SET_PDEATHSIG = 1
 
 
+def python(module: str, *words: str) -> list[str]:
+    return [sys.executable, "-m", module, *words]
+
+
 class Child:
-    """A Python process of ours. Its output goes to ``log``."""
+    """A process of ours. Its output goes to ``log``. Raises OSError if the program cannot be started."""
 
     def __init__(self, name: str, words: list[str], log: Path) -> None:
+        """``words``: the program and its arguments; `python` makes those of a Python module."""
         self.name = name
         self._log = log
         libc = ctypes.CDLL(None)
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, *words],
+                words,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""Reads what the tap in front of the PLC wrote down (`proxy.demo.relay`): the frames that came through the gateway."""
+"""Reads what the taps behind the gateway wrote down (`proxy.demo.relay`): what came through."""
 
 from __future__ import annotations
 
@@ -10,27 +10,38 @@ from typing import TYPE_CHECKING
 from proxy.demo.frames import cut
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
 @dataclass(slots=True)
 class Arrived:
-    """What the PLC received in some time. ``frames`` counts `frames.content`s; ``rest`` are bytes that are no frame,
-    which a strict gateway never lets through."""
+    """What came through in some time. ``frames`` counts contents (`frames.content`, `packets.content`); ``rest`` are
+    bytes that are no frame, which a strict gateway never lets through. At the broker's: ``heard`` are the topics that
+    the MES was told of besides the sensors' own words, ``left_open`` connections that outlived their client."""
 
     frames: Counter[bytes] = field(default_factory=Counter)
     rest: bytes = b""
+    heard: tuple[str, ...] = ()
+    left_open: int = 0
 
 
-class Recording:
-    """One reader of the file. Nothing is read twice: `take` gives what came since the last time."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """``data`` is empty at the end of a connection."""
+
+    link: int
+    data: bytes
+
+
+class Lines:
+    """One reader of a tap's record; nothing is given twice, and a line only once it is whole."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._at = 0
-        self._streams: dict[int, bytes] = {}
 
-    def take(self) -> Arrived:
+    def fresh(self) -> Iterator[Line]:
         """Raises OSError if the file is gone, ValueError for a line that the tap did not write."""
         with self._path.open("rb") as file:
             file.seek(self._at)
@@ -39,11 +50,19 @@ class Recording:
         self._at += whole
         for line in data[:whole].splitlines():
             entry = json.loads(line)
-            link = entry["link"]
-            self._streams[link] = self._streams.get(link, b"") + bytes.fromhex(entry["bytes"])
-        return self._cut()
+            yield Line(entry["link"], bytes.fromhex(entry.get("bytes", "")))
 
-    def _cut(self) -> Arrived:
+
+class Recording:
+    """What the PLC received: `take` gives what came since the last time. Raises as `Lines` does."""
+
+    def __init__(self, path: Path) -> None:
+        self._lines = Lines(path)
+        self._streams: dict[int, bytes] = {}
+
+    def take(self) -> Arrived:
+        for line in self._lines.fresh():
+            self._streams[line.link] = self._streams.get(line.link, b"") + line.data
         arrived = Arrived()
         for link, stream in self._streams.items():
             contents, rest = cut(stream)

@@ -1,9 +1,11 @@
-"""The tap in front of the PLC: writes down every byte that the gateway sends, then passes it on. It decodes nothing.
+"""The tap behind the gateway, in front of PLC and broker: writes down every byte that the gateway sends, then passes it
+on. It decodes nothing.
 
 What it wrote is the demo's only judge of "did it get through". The line is in the file before the PLC gets the bytes,
-so an answer that a master has in its hands is proof that its request is on record.
+so an answer that a client has in its hands is proof that its request is on record.
 
     {"time": 1795271460.125, "link": 1, "bytes": "0001000000060103000000"}
+    {"time": 1795271461.5, "link": 1, "end": true}
 """
 
 from __future__ import annotations
@@ -48,13 +50,15 @@ class Relay:
         try:
             while data := await source.read(READ):
                 if link is not None:
-                    self._write_down(link, data)
+                    self._write_down(link, bytes=data.hex())
                 sink.write(data)
                 await sink.drain()
         finally:
+            if link is not None:
+                self._write_down(link, end=True)
             sink.close()
 
-    def _write_down(self, link: int, data: bytes) -> None:
-        line = json.dumps({"time": round(time.time(), 3), "link": link, "bytes": data.hex()})
+    def _write_down(self, link: int, **what: object) -> None:
+        line = json.dumps({"time": round(time.time(), 3), "link": link, **what})
         self._record.write(line + "\n")
         self._record.flush()

@@ -17,7 +17,7 @@ from pymodbus.exceptions import ModbusException
 from proxy.demo import frames
 
 if TYPE_CHECKING:
-    from proxy.demo.client import Speaker
+    from proxy.demo.connection import Speaker
 
 FIRST, COUNT = 0, 8
 POLL = frames.content(frames.read_holding(FIRST, COUNT))

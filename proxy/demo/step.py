@@ -16,7 +16,7 @@ from proxy.demo import frames
 
 if TYPE_CHECKING:
     from proxy.demo.audit_log import Fields
-    from proxy.demo.client import Answer, Client
+    from proxy.demo.connection import Answer, Connection
     from proxy.demo.plant import Plant
     from proxy.demo.recording import Arrived
 
@@ -40,7 +40,7 @@ class Seen:
     claims: tuple[Claim, ...] = ()
 
     @classmethod
-    def of(cls, clients: Iterable[Client], answers: Iterable[Answer], *claims: Claim) -> Seen:
+    def of(cls, clients: Iterable[Connection], answers: Iterable[Answer], *claims: Claim) -> Seen:
         clients = tuple(clients)
         return cls(tuple(answers), tuple(c.peer for c in clients), tuple(c.sent for c in clients), claims)
 

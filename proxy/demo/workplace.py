@@ -135,6 +135,10 @@ def _replace(text: str, pattern: str, new: str, file: Path) -> str:
     return text
 
 
+def free_port() -> int:
+    return _free_ports(1)[0]
+
+
 def _free_ports(count: int) -> list[int]:
     """Different ones. Another demo that starts in this moment may still take one."""
     candidates = SystemRandom().sample(BELOW_EPHEMERAL, len(BELOW_EPHEMERAL))

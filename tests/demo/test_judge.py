@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.demo.client import Answer
+from proxy.demo.connection import Answer
 from proxy.demo.frames import adu, content, read_holding, write_register
 from proxy.demo.recording import Arrived
 from proxy.demo.step import Claim, Expect, Result, Ruling, Seen, Step, forbidden, judge

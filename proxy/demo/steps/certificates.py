@@ -10,7 +10,7 @@ from proxy.demo.step import Step
 from proxy.demo.steps import common as c
 
 if TYPE_CHECKING:
-    from proxy.demo.client import Speaker
+    from proxy.demo.connection import Speaker
     from proxy.demo.plant import Plant
 
 QUESTION = read_holding(10, 5)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from proxy.demo.client import ANSWERED, CLOSED, Client
+from proxy.demo.client import ANSWERED, Client
+from proxy.demo.connection import CLOSED
 from proxy.demo.plant import ANNA, INTRUDER, MASTER, OFFICE, STATION, VISITOR
 from proxy.demo.step import Expect, Seen
 
 if TYPE_CHECKING:
-    from proxy.demo.client import Speaker
+    from proxy.demo.connection import Speaker
     from proxy.demo.plant import Plant
 
 Who = Callable[["Plant"], "Speaker"]

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from proxy.demo import tls
-from proxy.demo.client import ANSWERED, Answer, Client
+from proxy.demo.client import ANSWERED, Client
 from proxy.demo.errors import DemoError
 from proxy.demo.frames import content, read_holding
 from proxy.demo.plant import INTRUDER
@@ -19,7 +19,7 @@ from proxy.demo.step import Claim, Expect, Seen, Step
 from proxy.demo.steps import common as c
 
 if TYPE_CHECKING:
-    from proxy.demo.client import Speaker
+    from proxy.demo.connection import Answer, Speaker
     from proxy.demo.plant import Plant
     from proxy.demo.tls import Memory
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from proxy.demo.client import ANSWERED, CLOSED, Client
+from proxy.demo.client import ANSWERED, Client
+from proxy.demo.connection import CLOSED
 from proxy.demo.frames import content, read_holding
 from proxy.demo.plant import INTRUDER
 from proxy.demo.step import Claim, Expect, Seen, Step
 from proxy.demo.steps import common as c
 
 if TYPE_CHECKING:
-    from proxy.demo.client import Speaker
+    from proxy.demo.connection import Speaker
     from proxy.demo.plant import Plant
 
 QUESTION = read_holding(16, 2)
