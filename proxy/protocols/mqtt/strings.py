@@ -53,32 +53,14 @@ def decode_topic(raw: bytes) -> str:
 def decode_filter(raw: bytes) -> str:
     """A topic filter, `$share/group/filter` included. Raises `Broken` (0x81, 0x8F)."""
     text = _decode_name(raw, MAX_TOPIC, "a filter", reasons.FILTER_INVALID)
-    fault = filter_fault(text)
-    if fault is not None:
-        raise Broken(fault, reasons.FILTER_INVALID)
+    inner = _inside_share(text)
+    if not inner:  # [MQTT-4.7.3-1]
+        raise Broken("an empty filter", reasons.FILTER_INVALID)
+    if inner.count("/") >= MAX_LEVELS:
+        raise Broken(f"a filter of more than {MAX_LEVELS} levels", reasons.FILTER_INVALID, ours=True)
+    if "+" in inner or "#" in inner:
+        _check_wildcards(inner)
     return text
-
-
-def filter_fault(text: str) -> str | None:
-    """What is wrong with the structure of a filter, or None.
-
-    `$share` is judged in both versions, since brokers honour it for 3.1.1 clients too; without group or filter, or
-    around another `$share`, it is refused rather than taken as an ordinary topic (protocols.md 2.5).
-    """
-    if text == SHARE or text.startswith(SHARE + "/"):
-        parts = text.split("/", 2)
-        if len(parts) < 3 or not parts[1] or not parts[2]:  # [MQTT-4.8.2-1], [MQTT-4.8.2-2]
-            return "a $share filter lacks its group or its filter"
-        if "+" in parts[1] or "#" in parts[1]:
-            return "a $share group contains a wildcard"
-        text = parts[2]
-        if text == SHARE or text.startswith(SHARE + "/"):
-            return "a $share filter inside another"
-    if not text:  # [MQTT-4.7.3-1]
-        return "an empty filter"
-    if text.count("/") >= MAX_LEVELS:
-        return f"a filter of more than {MAX_LEVELS} levels"
-    return _wildcard_fault(text)
 
 
 def split_share(text: str) -> tuple[str | None, str]:
@@ -114,13 +96,32 @@ def _decode_name(raw: bytes, most: int, what: str, code: int) -> str:
     return text
 
 
-def _wildcard_fault(text: str) -> str | None:
-    if "+" not in text and "#" not in text:
-        return None
+def _inside_share(text: str) -> str:
+    """The filter inside `$share/group/`, else ``text``.
+
+    `$share` is judged in both versions, since brokers honour it for 3.1.1 clients too; without group or filter, or
+    around another `$share`, it is refused rather than taken as an ordinary topic (protocols.md 2.5).
+    """
+    if not _is_share(text):
+        return text
+    parts = text.split("/", 2)
+    if len(parts) < 3 or not parts[1] or not parts[2]:  # [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+        raise Broken("a $share filter lacks its group or its filter", reasons.FILTER_INVALID)
+    if "+" in parts[1] or "#" in parts[1]:  # [MQTT-4.8.2-2]
+        raise Broken("a $share group contains a wildcard", reasons.FILTER_INVALID)
+    if _is_share(parts[2]):
+        raise Broken("a $share filter inside another", reasons.FILTER_INVALID, ours=True)
+    return parts[2]
+
+
+def _is_share(text: str) -> bool:
+    return text == SHARE or text.startswith(SHARE + "/")
+
+
+def _check_wildcards(text: str) -> None:
     levels = text.split("/")
     for number, level in enumerate(levels, 1):
-        if "#" in level and (level != "#" or number < len(levels)):  # [MQTT-4.7.1-1]
-            return "# is not a whole last level"
-        if "+" in level and level != "+":  # [MQTT-4.7.1-2]
-            return "+ is not a whole level"
-    return None
+        if "#" in level and (level != "#" or number < len(levels)):  # [MQTT-4.7.1-1]; 3.1.1 [MQTT-4.7.1-2]
+            raise Broken("# is not a whole last level", reasons.FILTER_INVALID)
+        if "+" in level and level != "+":  # [MQTT-4.7.1-2]; 3.1.1 [MQTT-4.7.1-3]
+            raise Broken("+ is not a whole level", reasons.FILTER_INVALID)
