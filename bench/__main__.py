@@ -11,9 +11,15 @@ import argparse
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.environment import Cores, Unmeasurable
+from bench.mqtt import plan as mqtt_plan
+from bench.mqtt import session as mqtt_session
+from bench.mqtt.peers import HAProxy as MqttHAProxy
+from bench.mqtt.peers import NginxTls
+from bench.mqtt.session import MqttSession
 from bench.peers.bulkhead import Bulkhead
 from bench.peers.haproxy import HAProxy
 from bench.peers.nginx import Nginx, NginxNjs
@@ -24,9 +30,11 @@ from bench.session import PHASES, Session
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.mqtt.peers import MqttPeer
     from bench.peers.base import Peer
 
 MEASURED, MISSED, ENVIRONMENT = 0, 1, 3
+MODBUS, MQTT = "modbus", "mqtt"
 
 
 def all_peers() -> dict[str, Peer]:
@@ -36,15 +44,43 @@ def all_peers() -> dict[str, Peer]:
     return {peer.name: peer for peer in peers}
 
 
+def all_mqtt_peers() -> dict[str, MqttPeer]:
+    peers: list[MqttPeer] = [MqttHAProxy(), NginxTls()]
+    return {peer.name: peer for peer in peers}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is measured: `--only` names protocols, targets or both; what it names none of is not narrowed."""
+
+    peers: list[Peer]
+    phases: list[str]
+    mqtt_peers: list[MqttPeer]
+    mqtt_phases: list[str]
+
+    @classmethod
+    def of(cls, only: Sequence[str], phases: Sequence[str]) -> Chosen:
+        protocols = {MODBUS, MQTT} & set(only) or {MODBUS, MQTT}
+        names = set(only) - {MODBUS, MQTT} or {*all_peers(), *all_mqtt_peers()}
+        return cls(
+            [peer for name, peer in all_peers().items() if name in names and MODBUS in protocols],
+            [name for name in PHASES if name in phases and MODBUS in protocols],
+            [peer for name, peer in all_mqtt_peers().items() if name in names and MQTT in protocols],
+            [name for name in mqtt_session.PHASES if name in phases and MQTT in protocols],
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    peers = [peer for name, peer in all_peers().items() if name in options.only]
+    chosen = Chosen.of(options.only, options.phases)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         cores = Cores.choose()
-        session = Session(QUICK if options.quick else FULL, peers, options.phases, cores, say)
+        session = Session(QUICK if options.quick else FULL, chosen.peers, chosen.phases, cores, say)
         os.sched_setaffinity(0, {cores.load})  # this process must not disturb the proxy it measures
         report = session.run()
+        plan = mqtt_plan.QUICK if options.quick else mqtt_plan.FULL
+        MqttSession(plan, chosen.mqtt_peers, chosen.mqtt_phases, cores, say, report).run()
     except Unmeasurable as error:
         say(str(error))
         return ENVIRONMENT
@@ -58,8 +94,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Bulkhead beside other TLS proxies.")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, fewer idle links")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    for option, names in (("--only", list(all_peers())), ("--phases", list(PHASES))):
-        parser.add_argument(option, nargs="+", metavar="NAME", choices=names, default=names, help=", ".join(names))
+    names = [MODBUS, MQTT, *dict.fromkeys((*all_peers(), *all_mqtt_peers()))]
+    phases = [*PHASES, *mqtt_session.PHASES]
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, default=[], help=", ".join(names))
+    parser.add_argument("--phases", nargs="+", metavar="NAME", choices=phases, default=phases, help=", ".join(phases))
     return parser.parse_args(arguments)
 
 

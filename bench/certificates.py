@@ -117,7 +117,9 @@ def leaf(
 ) -> x509.Certificate:
     uri = x509.UniformResourceIdentifier(f"spiffe://{SITE}/device/{name}")
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    names: list[x509.GeneralName] = [uri, address] if purpose == ExtendedKeyUsageOID.SERVER_AUTH else [uri]
+    names: list[x509.GeneralName] = (
+        [uri, address, x509.DNSName(name)] if purpose == ExtendedKeyUsageOID.SERVER_AUTH else [uri]
+    )
     issuer = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return (
         builder(name, public)

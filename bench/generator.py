@@ -79,7 +79,7 @@ class Generator:
             name = target.name if target else "direct"
             raise WrongAnswers(f"{name}: {result['total']} answers for {arrived} requests at the PLC")
         if target is not None:
-            check_tls(target, result["tls"])
+            check_tls(target.name, result["tls"])
         latency = result["latency_us"]
         return Load(
             cpu_us=result["schedstat_ns"] / result["count"] / 1e3 if target else None,
@@ -133,8 +133,8 @@ class Holding:
         return self.held
 
 
-def check_tls(target: Running, tls: dict[str, str]) -> None:
+def check_tls(name: str, tls: dict[str, str]) -> None:
     """The comparison is fair only when all speak the same TLS."""
     wanted = {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384", "group": "prime256v1"}
     if tls != wanted:
-        raise WrongAnswers(f"{target.name} negotiated {tls}, not {wanted}")
+        raise WrongAnswers(f"{name} negotiated {tls}, not {wanted}")

@@ -1,4 +1,4 @@
-"""Compiles the load generator and the PLC (`bench/native/*.c`) into a folder of this run."""
+"""Compiles the load generators, the PLC and the burner (`bench/native/*.c`) into a folder of this run."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra")
 class Tools:
     loadgen: Path
     plc: Path
+    mqttgen: Path
+    burner: Path
 
 
 def build(folder: Path) -> Tools:
@@ -29,6 +31,8 @@ def build(folder: Path) -> Tools:
     return Tools(
         loadgen=compile_one(compiler, "loadgen.c", folder / "loadgen", "-lssl", "-lcrypto"),
         plc=compile_one(compiler, "plc.c", folder / "plc"),
+        mqttgen=compile_one(compiler, "mqttgen.c", folder / "mqttgen", "-lssl", "-lcrypto"),
+        burner=compile_one(compiler, "burner.c", folder / "burner"),
     )
 
 

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bench.mqtt.rows import DIRECT as MOSQUITTO
+from bench.mqtt.tables import tables as mqtt_tables
 from bench.plan import CONNECTIONS
 from bench.rows import BASELINE
 
@@ -38,6 +40,7 @@ class Report:
     rows: list[Row] = field(default_factory=list)
 
     competition: float | None = None  # share of the time in which other programs had the proxies' core
+    mqtt_titles: dict[str, str] = field(default_factory=dict)
 
     @property
     def wrong(self) -> list[Check]:
@@ -65,20 +68,22 @@ class Report:
 
     def as_text(self) -> str:
         parts = [
-            self.headline(), *self.load_tables(), *self.other_tables(), *self.decision_table(),
+            *self.headlines(), *self.load_tables(), *self.other_tables(), *self.decision_table(),
+            *mqtt_tables(self.rows, self.mqtt_titles, self.plan.get("mqtt", {})),
             *self.check_lines(), *self.competition_lines(), *self.target_lines(),
             *[f"not measured: {text}" for text in [*self.missing, *self.failed]],
         ]  # fmt: skip
         return "\n".join(parts)
 
-    def headline(self) -> str:
+    def headlines(self) -> Iterator[str]:
         words = self.machine | self.plan
-        return (
-            f"{words['cpu']}, {words['cores']} cores, kernel {words['kernel']}, Python {words['python']}; "
-            f"medians of {words['rounds']} rounds of {words['seconds']:g} s, in brackets [median least..most] of the "
-            f"ratios within a round\nTLS 1.3, mutual, P-256, AES-256-GCM; each proxy on one core, "
-            f"generator and PLC on another\n"
-        )
+        yield f"{words['cpu']}, {words['cores']} cores, kernel {words['kernel']}, Python {words['python']}\n"
+        if any(".cpu_per_request." in row.name for row in self.rows):
+            yield (
+                f"Modbus: medians of {words['rounds']} rounds of {words['seconds']:g} s, in brackets [median "
+                f"least..most] of the ratios within a round\nTLS 1.3, mutual, P-256, AES-256-GCM; each proxy on one core, "
+                f"generator and PLC on another\n"
+            )
 
     def find(self, name: str, peer: str | None = None) -> Row | None:
         """The first row of that name; with `peer`, the one held against it."""
@@ -166,13 +171,16 @@ class Report:
             yield "above say little, and CPU per request is too high. Repeat on a machine that does nothing else."
             yield ""
 
+    def title_of(self, row: Row) -> str:
+        return "Mosquitto alone" if row.peer == MOSQUITTO else self.titles.get(row.peer or "", row.peer or "")
+
     def target_lines(self) -> Iterator[str]:
         held = [row for row in self.rows if row.target]
         if held:
             yield "Targets"
         for row in held:
             verdict = {True: "met", False: "MISSED", None: "not judged"}[row.ok]
-            against = f" against {self.titles.get(row.peer, row.peer)}" if row.peer else ""
+            against = f" against {self.title_of(row)}" if row.peer else ""
             ratio = row.ratio is not None and str(row.target).startswith("ratio")
             measured = f"{row.ratio:.2f}" if ratio else f"{row.value:,.2f} {row.unit}"
             yield f"  {verdict:10}  {row.name + against:60}  {row.target:16}  {measured}"
