@@ -81,8 +81,8 @@ class Report:
         if any(".cpu_per_request." in row.name for row in self.rows):
             yield (
                 f"Modbus: medians of {words['rounds']} rounds of {words['seconds']:g} s, in brackets [median "
-                f"least..most] of the ratios within a round\nTLS 1.3, mutual, P-256, AES-256-GCM; each proxy on one core, "
-                f"generator and PLC on another\n"
+                f"least..most] of the ratios within a round\nTLS 1.3, mutual, P-256, AES-256-GCM; "
+                f"each proxy on one core, generator and PLC on another\n"
             )
 
     def find(self, name: str, peer: str | None = None) -> Row | None:

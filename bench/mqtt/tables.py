@@ -56,8 +56,8 @@ def flow_tables(rows: Mapping[str, Row], titles: Mapping[str, str], plan: Mappin
         return
     yield (
         f"MQTT end to end: medians of {plan['rounds']} rounds of {plan['seconds']:g} s [median least..most of the "
-        "ratios within a round]\nTLS 1.3, mutual, on both sides of each proxy; Mosquitto on one core, the proxy and the "
-        "generator on the other\n"
+        "ratios within a round]\nTLS 1.3, mutual, on both sides of each proxy; Mosquitto on one core, "
+        "the proxy and the generator on the other\n"
     )
     for metric, title, digits in METRICS:
         yield title
