@@ -28,6 +28,7 @@ class Reason(Enum):
     UPSTREAM_UNREACHABLE = (1106, "the device behind the gateway cannot be reached")
     UPSTREAM_SILENT = (1107, "the device behind the gateway did not answer in time")
     UPSTREAM_INVALID = (1108, "the device behind the gateway gave an answer that does not fit the question")
+    UPSTREAM_REFUSED = (1109, "the device behind the gateway refused the session")
 
     DEFAULT_DENY = (1201, "no rule allows this")
     NEVER_RULE = (1202, "a never rule forbids this")
@@ -37,6 +38,7 @@ class Reason(Enum):
     RATE_SPENT = (1206, "the rate or budget is spent")
     PART_REFUSED = (1207, "a part of a compound request is refused, so all of it is")
     BROADCAST = (1208, "broadcast is refused unless a rule names it")
+    PAYLOAD = (1209, "the payload is not what it says it is")
 
     NO_GRANT = (1301, "no grant")
     WINDOW_NOT_OPEN = (1302, "the window of the grant is not open")

@@ -182,10 +182,12 @@ class Setting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who an inspector is made for. ``names``: the proved identity. ``entropy(n)`` gives n random bytes."""
+    """Who an inspector is made for. ``names``: the proved identity. ``entropy(n)`` gives n random bytes. ``opened``:
+    when the link opened, monotonic seconds."""
 
     names: Names
     entropy: Callable[[int], bytes]
+    opened: float = 0.0
 
 
 class ProtocolSpec(Protocol):

@@ -1,0 +1,93 @@
+"""Whether a client may have the session that its CONNECT asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.core.events import Event
+from proxy.core.reason import Reason
+from proxy.protocols.mqtt import answers
+from proxy.protocols.mqtt.actions import Connect as ConnectAction
+from proxy.protocols.mqtt.actions import Message
+from proxy.protocols.mqtt.properties import P, get
+
+if TYPE_CHECKING:
+    from proxy.core.names import Names
+    from proxy.core.origin import RuleRef
+    from proxy.core.verdict import Verdict
+    from proxy.protocols.base import Decide
+    from proxy.protocols.mqtt.actions import MqttAction
+    from proxy.protocols.mqtt.packets import Connect, Will
+    from proxy.protocols.mqtt.service import MqttService
+
+Asked = tuple["MqttAction", ...]
+
+
+class Judged:
+    """``code`` is set when it is refused, ``hold`` when a record must come first. Else ``will`` is what is left of
+    the client's, and ``standing`` what must stay allowed as long as the session lives, each with its rule; the Will,
+    if there is one, is the second."""
+
+    __slots__ = ("code", "events", "hold", "standing", "will")
+
+    def __init__(self, code: int | None = None, event: Event | None = None) -> None:
+        self.code = code
+        self.events = [] if event is None else [event]
+        self.hold: Event | None = None
+        self.will: Will | None = None
+        self.standing: list[tuple[Asked, RuleRef]] = []
+
+
+def judge(
+    packet: Connect, names: Names, decide: Decide, service: MqttService, now: float, *, recorded: bool = False
+) -> Judged:
+    """Identity comes from evidence and never from client id or user name; policy sees all three."""
+    asked: Asked = (ConnectAction(packet.client_id, packet.user, packet.level),)
+    if get(packet.properties, P.AUTHENTICATION_METHOD) is not None:
+        detail = "enhanced authentication is not relayed: it could change who speaks"
+        event = Event("refuse", reason=Reason.DEFAULT_DENY, action=describe(asked), detail=detail)
+        return Judged(answers.BAD_AUTHENTICATION_METHOD, event)
+    if names.device is None:
+        event = Event("refuse", reason=Reason.UNKNOWN_DEVICE, action=describe(asked))
+        return Judged(answers.NOT_AUTHORIZED, event)
+    verdict = decide(asked, now)
+    if verdict.reason is not None:
+        return Judged(answers.NOT_AUTHORIZED, refusal(asked, verdict))
+    judged = Judged()
+    judged.standing.append((asked, verdict.rule))
+    if packet.will is not None:
+        _judge_will(judged, packet.will, decide, service, now, recorded)
+    return judged
+
+
+def _judge_will(judged: Judged, will: Will, decide: Decide, service: MqttService, now: float, recorded: bool) -> None:
+    """The broker will publish it for the client, when nobody can be asked any more (T28, mosquitto#3552)."""
+    asked = _asked_of(will, service)
+    verdict = decide(asked, now, True) if recorded else decide(asked, now)
+    if verdict.reason is not None:
+        judged.events.append(refusal(asked, verdict))
+        if not service.strip_will:
+            judged.code = answers.NOT_AUTHORIZED
+    elif verdict.record_first and not recorded:
+        judged.hold = Event("act", action=describe(asked), verdict=verdict)
+    else:
+        judged.will = will
+        judged.standing.append((asked, verdict.rule))
+
+
+def _asked_of(will: Will, service: MqttService) -> Asked:
+    size = len(will.payload)
+    asked: list[MqttAction] = [Message("will", will.topic, will.qos, size)]
+    if service.is_command(will.topic):
+        asked.append(Message("command", will.topic, will.qos, size))
+    if will.retain:
+        asked.append(Message("retain" if size else "clear-retained", will.topic, will.qos, size))
+    return tuple(asked)
+
+
+def refusal(asked: Asked, verdict: Verdict) -> Event:
+    return Event("refuse", reason=verdict.reason, action=describe(asked), detail=verdict.detail, verdict=verdict)
+
+
+def describe(asked: Asked) -> str:
+    return "; ".join(action.describe() for action in asked)

@@ -1,0 +1,306 @@
+"""Judges one client's MQTT session with a broker that is not ours, packet by packet, in both directions.
+
+    client -> Inbox -> Scanner (runs of known PUBLISH) -> decoder -> ClientSide -> broker
+    client <- BrokerSide <- decoder <- Scanner <- Inbox <- broker
+
+The session is relayed one to one. What is refused never passes, and whatever answer its sender is owed comes from
+here; what is allowed passes unchanged, but for the edits in `opening` and written-out topic aliases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from proxy.core.events import Event
+from proxy.core.reason import Reason
+from proxy.protocols.base import UpstreamState
+from proxy.protocols.mqtt import answers, connecting
+from proxy.protocols.mqtt.broker_side import BrokerSide
+from proxy.protocols.mqtt.client_side import ClientSide
+from proxy.protocols.mqtt.framing import Malformed, frame_end
+from proxy.protocols.mqtt.inbox import Inbox
+from proxy.protocols.mqtt.opening import Login, Opening, read_login
+from proxy.protocols.mqtt.packets import Connect, Publish, Unsubscribe, claimed_level, decode, encode
+from proxy.protocols.mqtt.receiving import ROOM
+from proxy.protocols.mqtt.session import Phase, Session, wake
+
+if TYPE_CHECKING:
+    from proxy.core.origin import RuleRef
+    from proxy.protocols.base import Client, Decide, Effects, Setting
+    from proxy.protocols.mqtt.packets import Will
+    from proxy.protocols.mqtt.service import MqttService
+
+CONNECT_WITHIN = 5.0
+"""Seconds from the opened link to a whole CONNECT (T45)."""
+CONNECT_LIMIT = 16384
+"""Bytes of a CONNECT (CVE-2017-7651, CVE-2023-0809)."""
+PARTIAL = 10.0
+"""Seconds a packet may take to arrive whole."""
+PARKED_LIMIT = 1 << 20
+"""Bytes of a client that wait while one of its packets cannot go on."""
+PINGREQ = b"\xc0\0"
+
+
+class MqttInspector:
+    """The server side towards one client. See `proxy.protocols.base.Inspector` for the contract."""
+
+    def __init__(self, decide: Decide, setting: Setting, service: MqttService, client: Client) -> None:
+        self._client = client
+        self._service = service
+        self._login = read_login(setting.secret(service.login)) if service.login else Login()
+        self._session = Session(decide, service, setting.deny_style, client.opened)
+        self._client_side = ClientSide(self._session)
+        self._broker_side = BrokerSide(self._session)
+        self._inbox = Inbox()
+        self._broker_inbox = Inbox()
+        self._limit = CONNECT_LIMIT
+        self._partial_until: float | None = None
+        self._quiet = False
+        self._eof = False
+
+    def from_client(self, data: bytes, now: float, out: Effects) -> None:
+        session = self._session
+        if session.over:
+            return
+        session.alive.heard = now
+        if session.waits:
+            self._inbox.push(data)
+            if self._inbox.kept > PARKED_LIMIT:
+                session.cut(Reason.OVERLOAD, "too much input while a packet waits", out)
+        elif whole := self._inbox.add(data):
+            self._take(whole, now, out)
+
+    def _take(self, data: bytes, now: float, out: Effects) -> None:
+        """Whole packets, from the first byte of one on; what is left begins one that is not whole."""
+        at, end = 0, len(data)
+        session = self._session
+        while at < end:
+            after = self._known(data, at, now, out)
+            if after != at:
+                at = after
+                continue
+            stop = frame_end(data, at, self._limit)
+            if isinstance(stop, Malformed):
+                session.malformed(stop, out)
+                return
+            if stop is None or stop > end:
+                self._wait_for(data[at:], end - at + 1 if stop is None else stop - at, at > 0, now, out)
+                return
+            self._packet(data[at:stop], now, out)
+            if session.over:
+                return
+            if session.waits:
+                # What is parked is offered again, and all that is behind it waits in any case.
+                self._inbox.keep(data[at if session.parked else stop :], 0)
+                break
+            at = stop
+        self._partial_until = None
+
+    def _known(self, data: bytes, at: int, now: float, out: Effects) -> int:
+        """Forwards the run of known packets that begins at ``at`` as one slice; gives its end."""
+        session = self._session
+        publishing = session.publishing
+        if session.subscriptions.ours:
+            return at  # packet ids have to be compared
+        after = publishing.scanner.walk(data, at, publishing.room)
+        if after != at:
+            publishing.walked()
+            session.to_broker(data if after - at == len(data) else data[at:after], now, out)
+        return after
+
+    def _wait_for(self, rest: bytes, need: int, fresh: bool, now: float, out: Effects) -> None:
+        self._inbox.keep(rest, need)
+        if fresh or self._partial_until is None:
+            self._partial_until = now + PARTIAL
+            wake(self._partial_until, out)
+
+    def _packet(self, frame: bytes, now: float, out: Effects) -> None:
+        if self._session.phase is Phase.WAITING:
+            self._first(frame, now, out)
+        else:
+            self._client_side.packet(frame, now, out)
+
+    def _continue(self, now: float, out: Effects) -> None:
+        """What waited goes on."""
+        session = self._session
+        if self._inbox.kept and not session.over and not session.waits:
+            self._take(self._inbox.take(), now, out)
+        if self._eof and not session.over and not session.waits:
+            session.finish(None, out)
+
+    # CONNECT.
+
+    def _first(self, frame: bytes, now: float, out: Effects, *, recorded: bool = False) -> None:
+        session = self._session
+        if frame[0] >> 4 != 1:
+            session.malformed(Malformed(f"the first packet has type {frame[0] >> 4}, not CONNECT"), out)
+            return
+        packet = decode(frame, 5, to_broker=True)
+        if isinstance(packet, Connect):
+            session.level = packet.level
+            self._connect(frame, packet, now, out, recorded)
+        elif isinstance(packet, Malformed):
+            session.level = 5 if (claimed_level(frame) or 0) >= 5 else 4
+            session.malformed(packet, out)
+
+    def _connect(self, frame: bytes, packet: Connect, now: float, out: Effects, recorded: bool) -> None:
+        session = self._session
+        names = self._client.names
+        judged = connecting.judge(packet, names, session.decide, self._service, now, recorded=recorded)
+        out.events += judged.events
+        if judged.code is not None:
+            session.refuse(judged.code, judged.events[-1].reason, out)
+        elif judged.hold is not None:
+            session.hold(frame, judged.hold, out)
+        else:
+            session.standing = [asked for asked, _ in judged.standing]
+            session.counted.update(rule for _, rule in judged.standing)
+            self._open(packet, names.device or "", judged.will, now, out)
+
+    def _open(self, packet: Connect, device: str, will: Will | None, now: float, out: Effects) -> None:
+        fresh_id = f"bh-{self._client.entropy(8).hex()}"
+        opening = Opening(packet, self._service, device, self._login, fresh_id)
+        self._session.ask(opening)
+        self._limit = self._service.max_packet
+        self._quiet = packet.level == 4 and packet.keep_alive == 0
+        self._session.to_broker(encode(opening.connect(will), packet.level), now, out)
+        wake(self._session.alive.lost_at, out)
+
+    # The broker.
+
+    def from_upstream(self, message: bytes, now: float, out: Effects) -> None:
+        session = self._session
+        if session.over or session.opening is None:
+            return
+        if self._quiet:
+            # A client of 3.1.1 that promised nothing is taken to live while it is delivered to.
+            session.alive.heard = now
+        if whole := self._broker_inbox.add(message):
+            self._give(whole, now, out)
+        if self._inbox.kept:
+            self._continue(now, out)
+
+    def _give(self, data: bytes, now: float, out: Effects) -> None:
+        """As `_take`, the other way."""
+        at, end = 0, len(data)
+        session = self._session
+        receiving = session.receiving
+        while at < end:
+            after = receiving.scanner.walk(data, at, ROOM)
+            if after != at:
+                receiving.walked()
+                out.client.append(data if after - at == end else data[at:after])
+                at = after
+                continue
+            stop = frame_end(data, at, self._service.max_packet)
+            if isinstance(stop, Malformed):
+                session.broker_broke(stop.what, out)
+                return
+            if stop is None or stop > end:
+                self._broker_inbox.keep(data[at:], end - at + 1 if stop is None else stop - at)
+                return
+            self._broker_side.packet(data[at:stop], now, out)
+            if session.over:
+                return
+            at = stop
+
+    def upstream_is(self, state: UpstreamState, now: float, out: Effects) -> None:
+        session = self._session
+        if state is UpstreamState.OPEN or session.over:
+            return
+        if session.phase is Phase.ASKED:
+            session.goodbye(answers.SERVER_UNAVAILABLE, Reason.UPSTREAM_UNREACHABLE, out)
+        session.finish(Reason.UPSTREAM_UNREACHABLE, out)
+
+    # The rest of the contract.
+
+    def eof(self, now: float, out: Effects) -> None:
+        """Without DISCONNECT the client is lost, and its Will fires: the broker's connection just goes as well."""
+        self._eof = True
+        if not self._session.over and not self._session.waits:
+            self._session.finish(None, out)
+
+    def decide_again(self, now: float, out: Effects) -> None:
+        """Verdicts are forgotten; CONNECT, Will and subscriptions stand only while they are still allowed."""
+        session = self._session
+        session.publishing.scanner.forget()
+        session.receiving.scanner.forget()
+        if session.over or session.opening is None:
+            return
+        for asked in session.standing:
+            verdict = session.decide(asked, now)
+            if verdict.reason is not None:
+                out.events.append(connecting.refusal(asked, verdict))
+                session.end(Reason.POLICY_CHANGED, now, out)
+                return
+        lost = []
+        for filter, action in session.subscriptions:
+            verdict = session.decide((action,), now)
+            if verdict.reason is not None:
+                out.events.append(connecting.refusal((action,), verdict))
+                lost.append(filter)
+        if lost and self._service.disconnect_lost:
+            session.end(Reason.POLICY_CHANGED, now, out)
+        elif lost:
+            self._withdraw(tuple(lost), now, out)
+
+    def _withdraw(self, filters: tuple[str, ...], now: float, out: Effects) -> None:
+        """MQTT cannot tell the client. The check at delivery holds already; this spares the broker the work."""
+        session = self._session
+        packet_id = session.subscriptions.withdraw(session.publishing.in_flight, filters)
+        if packet_id is not None:
+            session.to_broker(encode(Unsubscribe(packet_id, filters), session.level), now, out)
+
+    def resume(self, token: int, recorded: bool, now: float, out: Effects) -> None:
+        session = self._session
+        if session.held is None or token != session.token or session.over:
+            return
+        frame, session.held = session.held, None
+        if not recorded:
+            self._not_recorded(frame, out)
+        elif session.phase is Phase.WAITING:
+            self._first(frame, now, out, recorded=True)
+        elif isinstance(packet := decode(frame, session.level, to_broker=True), Publish):
+            self._client_side.publish(frame, packet, now, out, recorded=True)
+        self._continue(now, out)
+
+    def _not_recorded(self, frame: bytes, out: Effects) -> None:
+        """Nothing is said to have happened that is not on record: the client must try again later."""
+        out.events.append(Event("refuse", reason=Reason.AUDIT_NOT_WRITABLE, action=f"packet type {frame[0] >> 4}"))
+        self._session.goodbye(answers.IMPLEMENTATION, Reason.AUDIT_NOT_WRITABLE, out)
+        self._session.finish(Reason.AUDIT_NOT_WRITABLE, out)
+
+    def end(self, reason: Reason, now: float, out: Effects) -> None:
+        if not self._session.over:
+            self._session.end(reason, now, out)
+
+    def deadline(self) -> float | None:
+        session = self._session
+        due = float("inf") if self._partial_until is None else self._partial_until
+        if session.over:
+            return None
+        if session.held is not None:
+            pass  # whoever records has a deadline of its own
+        elif session.phase is Phase.WAITING:
+            due = min(due, self._client.opened + CONNECT_WITHIN)
+        else:
+            due = min(due, session.alive.lost_at, session.alive.ping_at)
+        return None if due == float("inf") else due
+
+    def tick(self, now: float, out: Effects) -> None:
+        session = self._session
+        if session.over or session.held is not None:
+            return
+        if self._partial_until is not None and now >= self._partial_until:
+            session.cut(Reason.TOO_SLOW, f"a packet incomplete for {PARTIAL:g} s", out)
+        elif session.phase is Phase.WAITING:
+            if now >= self._client.opened + CONNECT_WITHIN:
+                session.cut(Reason.TOO_SLOW, f"no CONNECT within {CONNECT_WITHIN:g} s", out)
+        elif now >= session.alive.lost_at:
+            session.cut(Reason.IDLE, "", out)  # [MQTT-3.1.2-22]
+        elif now >= session.alive.ping_at and session.alive.we_ping(now):
+            out.upstream.append(PINGREQ)
+
+    def tally(self) -> Mapping[RuleRef, int]:
+        return self._session.tally()

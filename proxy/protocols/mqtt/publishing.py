@@ -1,0 +1,203 @@
+"""PUBLISH from the client: resolved, judged, and what becomes of it.
+
+A refused one never reaches the broker, and its exchange is brought to an end with the client alone (protocols.md 2.6).
+MQTT 3.1.1 has no word for no: there the exchange is acted out, and a packet id of QoS 2 stays ours until its PUBREL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from proxy.core.events import Event
+from proxy.core.reason import Reason
+from proxy.protocols.mqtt import answers, reasons
+from proxy.protocols.mqtt.actions import Message, Subscription
+from proxy.protocols.mqtt.connecting import describe, refusal
+from proxy.protocols.mqtt.deliveries import PUBREC, ack
+from proxy.protocols.mqtt.framing import Malformed
+from proxy.protocols.mqtt.opening import ALIASES
+from proxy.protocols.mqtt.packets import encode
+from proxy.protocols.mqtt.properties import P, number_of, text_of, without
+from proxy.protocols.mqtt.scan import Scanner
+
+if TYPE_CHECKING:
+    from proxy.core.verdict import Verdict
+    from proxy.protocols.base import Decide
+    from proxy.protocols.mqtt.actions import MqttAction
+    from proxy.protocols.mqtt.packets import Publish
+    from proxy.protocols.mqtt.service import MqttService
+
+REFUSED = 256
+"""Packet ids of QoS 2 remembered after a refusal, for a PUBREL that still comes."""
+
+
+class Outcome:
+    """What becomes of one packet: at most one of ``forward``, ``hold``, ``fault`` and ``cut``."""
+
+    __slots__ = ("answer", "cut", "event", "fault", "forward", "hold")
+
+    def __init__(
+        self,
+        *,
+        forward: bytes | None = None,
+        answer: bytes | None = None,
+        event: Event | None = None,
+        hold: Event | None = None,
+        fault: Malformed | None = None,
+        cut: Reason | None = None,
+    ) -> None:
+        self.forward = forward
+        self.answer = answer
+        self.event = event
+        self.hold = hold
+        self.fault = fault
+        self.cut = cut
+        """The link ends because this was refused."""
+
+
+class Publishing:
+    """The client's side of publishing, for one session. ``say_why``: the client wants Reason Strings."""
+
+    def __init__(self, level: int, decide: Decide, service: MqttService, deny_style: str, *, say_why: bool) -> None:
+        self.scanner = Scanner(level)
+        self.in_flight: set[int] = set()
+        """Packet ids that the broker has not finished with."""
+        self.receive_maximum = 65535 if level == 4 else service.receive_maximum
+        self.broker_limit = 1 << 28
+        """Bytes of a packet that the broker takes."""
+        self._level = level
+        self._decide = decide
+        self._service = service
+        self._deny_style = deny_style
+        self._say_why = say_why
+        self._aliases: dict[int, str] = {}
+        self._owned: set[int] = set()
+        self._refused: dict[int, None] = {}
+
+    @property
+    def room(self) -> int:
+        """Packets with an id that may pass unseen. None while ids are ours: they have to be compared."""
+        return 0 if self._owned else self.receive_maximum - len(self.in_flight)
+
+    def walked(self) -> None:
+        """The scanner passed packets with ids."""
+        for ids in (self.scanner.ids1, self.scanner.ids2):
+            if ids:
+                self.in_flight.update(ids)
+                for packet_id in ids:
+                    self._refused.pop(packet_id, None)
+                ids.clear()
+
+    def judge(self, frame: bytes, packet: Publish, now: float, *, recorded: bool = False) -> Outcome:
+        """Every PUBLISH is judged, DUP too, and a known packet id with another topic."""
+        sent = packet
+        alias = number_of(packet.properties, P.TOPIC_ALIAS, 0)
+        if alias:
+            resolved = self._resolve(packet, alias)
+            if isinstance(resolved, Malformed):
+                return Outcome(fault=resolved)
+            packet, frame = resolved, encode(resolved, 5)
+        if len(frame) > self.broker_limit:
+            return Outcome(fault=Malformed(f"a packet of {len(frame)} bytes for this broker", reasons.TOO_LARGE))
+        packet_id = packet.packet_id or 0
+        if packet_id in self._owned:
+            return Outcome(answer=ack(PUBREC, packet_id))
+        if packet_id and packet_id not in self.in_flight and len(self.in_flight) >= self.receive_maximum:
+            what = f"more than {self.receive_maximum} messages unacknowledged"
+            return Outcome(fault=Malformed(what, answers.RECEIVE_MAXIMUM_EXCEEDED))
+        asked = self._asked(packet)
+        if number_of(packet.properties, P.PAYLOAD_FORMAT, 0) == 1 and not _is_utf8(packet.payload):
+            event = Event("refuse", reason=Reason.PAYLOAD, action=describe(asked), detail="not UTF-8")
+            return self._refuse(packet, Reason.PAYLOAD, event, command=asked[0].changes)
+        verdict = self._decide(asked, now, True) if recorded else self._decide(asked, now)
+        if verdict.reason is not None:
+            command = any(action.changes for action in asked)
+            return self._refuse(packet, verdict.reason, refusal(asked, verdict), command=command)
+        if verdict.record_first and not recorded:
+            return Outcome(hold=Event("act", action=describe(asked), verdict=verdict))
+        return self._pass(frame, packet, sent, verdict)
+
+    def released(self, packet_id: int) -> bytes | None:
+        """The client sent PUBREL: our PUBCOMP, if the broker must not see it."""
+        if packet_id in self._owned:
+            self._owned.discard(packet_id)
+            return answers.completed(self._level, packet_id, known=True)
+        if packet_id in self._refused:
+            del self._refused[packet_id]
+            return answers.completed(self._level, packet_id, known=False)
+        return None
+
+    def _resolve(self, packet: Publish, alias: int) -> Publish | Malformed:
+        """With its topic written out. An alias is set even if the packet that sets it is refused: later ones that
+        carry the alias alone mean that topic and are judged by it."""
+        if alias > ALIASES:
+            return Malformed(f"topic alias {alias}, more than {ALIASES}", reasons.ALIAS_INVALID)
+        topic = packet.topic
+        if topic:
+            self._aliases[alias] = topic
+        elif (known := self._aliases.get(alias)) is not None:
+            topic = known
+        else:
+            return Malformed(f"topic alias {alias} was never set", reasons.PROTOCOL_ERROR)
+        return replace(packet, topic=topic, properties=without(packet.properties, P.TOPIC_ALIAS))
+
+    def _asked(self, packet: Publish) -> tuple[MqttAction, ...]:
+        topic, qos, size = packet.topic, packet.qos, len(packet.payload)
+        asked: list[MqttAction] = []
+        command = self._service.is_command(topic)
+        if command:
+            asked.append(Message("command", topic, qos, size))
+        if packet.retain and not size:
+            asked.append(Message("clear-retained", topic, qos, size))
+        else:
+            if not command:
+                asked.append(Message("publish", topic, qos, size))
+            if packet.retain:
+                asked.append(Message("retain", topic, qos, size))
+        response = text_of(packet.properties, P.RESPONSE_TOPIC)
+        if response is not None:
+            # The responder may be let to write where the requester may not even look (confused deputy).
+            asked += (Message("reply-to", response, qos, 0), Subscription("subscribe", response, 0))
+        return tuple(asked)
+
+    def _pass(self, frame: bytes, packet: Publish, sent: Publish, verdict: Verdict) -> Outcome:
+        if packet.packet_id is not None:
+            self.in_flight.add(packet.packet_id)
+            self._refused.pop(packet.packet_id, None)
+        self.scanner.count(verdict.rule)
+        if verdict.reusable and not verdict.record_first and not sent.properties:
+            size = len(packet.payload)
+            self.scanner.learn(frame[0], packet.topic.encode(), verdict.rule, size=size, bounded=True)
+        return Outcome(forward=frame)
+
+    def _refuse(self, packet: Publish, reason: Reason, event: Event, *, command: bool) -> Outcome:
+        style = self._deny_style
+        if style == "disconnect" or (command and (self._level == 4 or style == "ack-and-drop")):
+            # A false acknowledgement of a command is worse than a lost link (protocols.md 2.4).
+            return Outcome(event=event, cut=reason)
+        packet_id = packet.packet_id or 0
+        code = answers.refusal_code(reason) if self._level == 5 and style == "nack" else 0
+        if packet.qos == 2:
+            if packet_id in self.in_flight:
+                # What the broker got first under this id was allowed, and its exchange goes on.
+                return Outcome(event=event)
+            if code:
+                self._remember(packet_id)
+            else:
+                self._owned.add(packet_id)
+        text = answers.why(reason) if self._say_why else ""
+        return Outcome(event=event, answer=answers.refused_publish(self._level, packet.qos, packet_id, code, text))
+
+    def _remember(self, packet_id: int) -> None:
+        if len(self._refused) >= REFUSED:
+            del self._refused[next(iter(self._refused))]
+        self._refused[packet_id] = None
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,134 @@
+"""The quick way for a run of PUBLISH packets whose like was judged before.
+
+Spans on a hit, objects on a miss (style.md 3): the walk looks at every byte that policy can look at (flags, topic,
+size of the payload, that there are no properties), finds the answer with one look-up, and builds nothing. What it
+does not settle (a miss, a refusal, a property, a long packet) is left to the decoder, which is its oracle.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from proxy.core.origin import RuleRef
+
+CACHED = 1024
+"""Pairs of flags and topic kept per link and direction; a scanner of topics must not fill memory."""
+ANY_SIZE = 1 << 28
+"""More than any packet has."""
+
+
+class Known:
+    """Packets with the same first byte and topic that are allowed: payloads of ``least``..``limit`` bytes."""
+
+    __slots__ = ("count", "ids", "least", "limit", "rule", "skip")
+
+    def __init__(self, rule: RuleRef, least: int, limit: int, skip: int, ids: list[int] | None) -> None:
+        self.rule = rule
+        self.least = least
+        self.limit = limit
+        self.skip = skip
+        """Bytes between topic and payload: packet id, and in MQTT 5 the length of no properties."""
+        self.ids = ids
+        self.count = 0
+
+
+class Scanner:
+    """One direction of one link. ``ids1`` and ``ids2`` gather the packet ids of QoS 1 and 2 that a walk passed."""
+
+    __slots__ = ("_counted", "_five", "_size", "_tables", "ids1", "ids2")
+
+    def __init__(self, level: int) -> None:
+        self._five = level == 5
+        self._tables: dict[int, dict[bytes, Known]] = {}
+        self._size = 0
+        self._counted: Counter[RuleRef] = Counter()
+        self.ids1: list[int] = []
+        self.ids2: list[int] = []
+
+    def walk(self, data: bytes, at: int, room: int) -> int:
+        """The end of the run of known packets that begins at ``at``; ``at`` itself if there is none.
+
+        Complete packets only, in their canonical form. At most ``room`` of them have a packet id.
+        """
+        tables, five = self._tables, self._five
+        end = len(data)
+        last = end - 5  # the shortest PUBLISH has five bytes
+        while at <= last:
+            table = tables.get(data[at])
+            if table is None:
+                break
+            size = data[at + 1]
+            if size < 128:
+                head = at + 2
+            else:
+                high = data[at + 2]
+                if not 0 < high < 128:
+                    break  # a third byte of length, or not the shortest form
+                size += (high << 7) - 128
+                head = at + 3
+            after = head + size
+            if after > end:
+                break
+            topic = head + 2
+            stop = topic + (data[head] << 8 | data[head + 1])
+            known = table.get(data[topic:stop])
+            if known is None:
+                break
+            payload = stop + known.skip
+            if not known.least <= after - payload <= known.limit or (five and data[payload - 1]):
+                break
+            if known.ids is not None:
+                number = data[stop] << 8 | data[stop + 1]
+                if not number or not room:
+                    break
+                room -= 1
+                known.ids.append(number)
+            known.count += 1
+            at = after
+        return at
+
+    def learn(self, first: int, topic: bytes, rule: RuleRef, *, size: int, bounded: bool) -> None:
+        """A packet without properties, with this first byte and a payload of ``size``, is allowed by ``rule``.
+
+        ``bounded``: the answer may depend on the size. What is allowed at one size is allowed at any smaller one, but
+        for no payload at all in a retained packet, which is another thing (it clears).
+        """
+        table = self._tables.setdefault(first, {})
+        least = 1 if first & 0x01 and size else 0
+        limit = size if bounded or not size else ANY_SIZE
+        known = table.get(topic)
+        if known is not None and known.rule == rule and known.least == least:
+            known.limit = max(known.limit, limit)
+            return
+        if self._size >= CACHED:
+            self.forget()
+            table = self._tables.setdefault(first, {})
+        qos = first >> 1 & 3
+        skip = (2 if qos else 0) + (1 if self._five else 0)
+        if known is not None:
+            self._counted[known.rule] += known.count
+        else:
+            self._size += 1
+        table[topic] = Known(rule, least, limit, skip, (None, self.ids1, self.ids2)[qos])
+
+    def count(self, rule: RuleRef) -> None:
+        """One that went the long way."""
+        self._counted[rule] += 1
+
+    def forget(self) -> None:
+        for table in self._tables.values():
+            for known in table.values():
+                self._counted[known.rule] += known.count
+        self._tables.clear()
+        self._size = 0
+
+    def tally(self) -> Mapping[RuleRef, int]:
+        total = Counter(self._counted)
+        for table in self._tables.values():
+            for known in table.values():
+                total[known.rule] += known.count
+        return {rule: count for rule, count in total.items() if count}

@@ -1,0 +1,71 @@
+"""What the rest of Bulkhead sees of this protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from proxy.protocols.mqtt.actions import Connect, Message, Subscription
+from proxy.protocols.mqtt.inspector import MqttInspector
+from proxy.protocols.mqtt.outright import outright
+from proxy.protocols.mqtt.rules import parse_never, parse_rule
+from proxy.protocols.mqtt.schema import SCHEMA
+from proxy.protocols.mqtt.service import MqttService, parse_service
+from proxy.protocols.mqtt.texts import parse_actions
+from proxy.protocols.relay import RelayUpstream
+
+if TYPE_CHECKING:
+    from proxy.core.action import Action, Target
+    from proxy.core.reason import Reason
+    from proxy.protocols.base import Client, Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
+
+
+class MqttProtocol:
+    """See `proxy.protocols.base.ProtocolSpec`."""
+
+    name = "mqtt"
+    ports = frozenset({1883, 8883})
+    deny_styles = ("nack", "ack-and-drop", "disconnect")
+    shareable = False
+
+    def answers_strangers(self, *, secured: bool) -> bool:
+        """A CONNECT deserves a CONNACK that says no: clients of both versions take a mere close for a bad network."""
+        return True
+
+    def parse_service(self, value: object, report: Report) -> object | None:
+        return parse_service(value, report)
+
+    def secrets(self, options: object) -> tuple[str, ...]:
+        login = _service(options).login
+        return () if login is None else (login,)
+
+    def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]:
+        return parse_rule(value, report)
+
+    def parse_never(self, value: object, report: Report) -> tuple[Target, ...]:
+        return parse_never(value, report)
+
+    def parse_actions(self, text: str) -> tuple[Action, ...]:
+        return parse_actions(text)
+
+    def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
+        return outright(tuple(a for a in asked if isinstance(a, Connect | Message | Subscription)), _service(options))
+
+    def schema(self) -> Mapping[str, Mapping[str, object]]:
+        return SCHEMA
+
+    def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
+        return MqttInspector(decide, setting, _service(options), client)
+
+    def upstream(self, options: object) -> Upstream:
+        _service(options)
+        return RelayUpstream()
+
+
+def _service(options: object) -> MqttService:
+    if not isinstance(options, MqttService):
+        raise TypeError(f"options of an mqtt service, not {type(options).__name__}")
+    return options
+
+
+PROTOCOL: ProtocolSpec = MqttProtocol()
