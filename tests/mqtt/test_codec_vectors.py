@@ -48,7 +48,8 @@ def test_no_packet_survives_a_cut_or_an_extra_byte(level: int, to_broker: bool, 
 
 def test_every_packet_type_passes_and_fails_in_each_version() -> None:
     """A vector file that forgets a type would say nothing about it."""
-    passes, fails = set(), set()
+    passes: set[tuple[object, int]] = set()
+    fails: set[tuple[object, int]] = set()
     for case in CASES:
         level, _, frame, gives = case.values
         assert isinstance(frame, bytes)
