@@ -153,7 +153,7 @@ class MqttSuite:
             self.judge.arrived()
             with self.connect(level) as link:
                 link.send(*records)
-                got = [link.next() for _ in answers]
+                got = [wire.short(answer) if (answer := link.next()) else None for _ in answers]
                 arrived = self.judge.arrived()
             if got != answers:
                 return "answered " + ", ".join(each.hex() if each else "by closing" for each in got)

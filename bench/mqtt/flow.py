@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.certificates import CLIENT
 from bench.environment import Unmeasurable
@@ -19,9 +19,19 @@ if TYPE_CHECKING:
     from bench.certificates import Certificates
     from bench.mqtt.broker import Broker
     from bench.mqtt.plan import Scenario
-    from bench.processes import Running
 
 SECONDS_TO_STOP = 40.0  # mqttgen itself gives up on undelivered messages after 20
+
+
+class Target(Protocol):
+    """What is published through: its port on 127.0.0.1 and the processes whose CPU counts as its own."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def pids(self) -> list[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,7 @@ class MqttGenerator:
         self.certificates = certificates
         self.broker = broker
 
-    def command(self, mode: str, target: Running | None, options: Sequence[str], *, client: str = CLIENT) -> list[str]:
+    def command(self, mode: str, target: Target | None, options: Sequence[str], *, client: str = CLIENT) -> list[str]:
         """`target` None publishes straight to the broker's TLS listener."""
         files, port = self.certificates, target.port if target else self.broker.tls
         watched = [word for pid in (target.pids if target else []) for word in ("--proxy", str(pid))]
@@ -55,7 +65,7 @@ class MqttGenerator:
             *options,
         ]  # fmt: skip
 
-    def run(self, command: list[str], target: Running | None) -> dict[str, Any]:
+    def run(self, command: list[str], target: Target | None) -> dict[str, Any]:
         """WrongAnswers when a message was lost, doubled, changed, reordered or leaked, or a connection ended."""
         name = target.name if target else "direct"
         done = subprocess.run(command, capture_output=True, text=True, preexec_fn=self.prepare)
@@ -69,7 +79,7 @@ class MqttGenerator:
         check_tls(name, result["tls"])
         return result
 
-    def flood(self, target: Running | None, scenario: Scenario, seconds: float, warmup: float) -> Flow:
+    def flood(self, target: Target | None, scenario: Scenario, seconds: float, warmup: float) -> Flow:
         options = [*scenario.options(), "--seconds", str(seconds), "--warmup", str(warmup)]
         result = self.run(self.command("flood", target, options), target)
         return Flow(

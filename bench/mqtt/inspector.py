@@ -24,7 +24,7 @@ from proxy.core.principal import Principal
 from proxy.core.surface import Rule, Surface
 from proxy.policy.compile import compile_policy
 from proxy.protocols.base import Client, Effects, Path
-from proxy.protocols.mqtt import PROTOCOL
+from proxy.protocols.mqtt.spec import PROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -151,7 +151,8 @@ def check(case: Case, session: Session, exchange: Sequence[Step]) -> None:
     for step in exchange:
         (session.send if step.from_client else session.answer)(step.data)
         out = session.out
-        made = b"".join(out.upstream), b"".join(out.client)
+        answered, _ = wire.split(b"".join(out.client))
+        made = b"".join(out.upstream), b"".join(map(wire.short, answered))
         if made != (step.upstream, step.client) or out.closing:
             raise WrongAnswers(f"inspector, {case.title}: {made} in place of {(step.upstream, step.client)} {out.why}")
         session.clear()

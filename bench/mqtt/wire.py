@@ -48,6 +48,14 @@ def ack(kind: int, packet_id: int, code: int = 0) -> bytes:
     return packet(kind, 2 if kind == PUBREL else 0, struct.pack(">H", packet_id) + (bytes([code]) if code else b""))
 
 
+def short(packet: bytes) -> bytes:
+    """An acknowledgement without its properties: a Reason String may say more, in words that are not measured."""
+    if packet[0] >> 4 not in (PUBACK, PUBREC, PUBREL, PUBCOMP) or len(packet) < 5:
+        return packet
+    code = packet[4]
+    return ack(packet[0] >> 4, packet[2] << 8 | packet[3], code)
+
+
 def subscribe(packet_id: int, *filters: str, level: int = 4) -> bytes:
     """QoS 0 each."""
     properties = b"\0" if level == 5 else b""
