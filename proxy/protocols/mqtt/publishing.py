@@ -78,7 +78,7 @@ class Publishing:
     @property
     def room(self) -> int:
         """Packets with an id that may pass unseen. None while ids are ours: they have to be compared."""
-        return 0 if self._owned else self.receive_maximum - len(self.in_flight)
+        return 0 if self._owned else max(0, self.receive_maximum - len(self.in_flight))
 
     def walked(self) -> None:
         """The scanner passed packets with ids."""
@@ -168,7 +168,7 @@ class Publishing:
         self.scanner.count(verdict.rule)
         if verdict.reusable and not verdict.record_first and not sent.properties:
             size = len(packet.payload)
-            self.scanner.learn(frame[0], packet.topic.encode(), verdict.rule, size=size, bounded=True)
+            self.scanner.learn(frame[0], packet.topic.encode(), verdict.rule, size)
         return Outcome(forward=frame)
 
     def _refuse(self, packet: Publish, reason: Reason, event: Event, *, command: bool) -> Outcome:

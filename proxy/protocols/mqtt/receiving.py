@@ -45,8 +45,7 @@ class Receiving:
             self.deliveries.passed(packet.qos, packet.packet_id)
         self.scanner.count(verdict.rule)
         if verdict.reusable and not packet.properties:
-            size = len(packet.payload)
-            self.scanner.learn(first, packet.topic.encode(), verdict.rule, size=size, bounded=False)
+            self.scanner.learn(first, packet.topic.encode(), verdict.rule, len(packet.payload))
         return None
 
     def drop(self, packet: Publish) -> list[bytes]:

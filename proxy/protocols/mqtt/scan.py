@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 CACHED = 1024
 """Pairs of flags and topic kept per link and direction; a scanner of topics must not fill memory."""
-ANY_SIZE = 1 << 28
-"""More than any packet has."""
 
 
 class Known:
@@ -91,18 +89,17 @@ class Scanner:
             at = after
         return at
 
-    def learn(self, first: int, topic: bytes, rule: RuleRef, *, size: int, bounded: bool) -> None:
+    def learn(self, first: int, topic: bytes, rule: RuleRef, size: int) -> None:
         """A packet without properties, with this first byte and a payload of ``size``, is allowed by ``rule``.
 
-        ``bounded``: the answer may depend on the size. What is allowed at one size is allowed at any smaller one, but
-        for no payload at all in a retained packet, which is another thing (it clears).
+        What is allowed at one size is allowed at any smaller one, but for no payload at all in a retained packet,
+        which is another thing (it clears). More than was seen goes the long way once more: limits may lie between.
         """
         table = self._tables.setdefault(first, {})
         least = 1 if first & 0x01 and size else 0
-        limit = size if bounded or not size else ANY_SIZE
         known = table.get(topic)
         if known is not None and known.rule == rule and known.least == least:
-            known.limit = max(known.limit, limit)
+            known.limit = max(known.limit, size)
             return
         if self._size >= CACHED:
             self.forget()
@@ -113,7 +110,7 @@ class Scanner:
             self._counted[known.rule] += known.count
         else:
             self._size += 1
-        table[topic] = Known(rule, least, limit, skip, (None, self.ids1, self.ids2)[qos])
+        table[topic] = Known(rule, least, size, skip, (None, self.ids1, self.ids2)[qos])
 
     def count(self, rule: RuleRef) -> None:
         """One that went the long way."""

@@ -60,6 +60,7 @@ class Session:
         self._deny_style = deny_style
         self._early: list[bytes] = []
         self._token = 0
+        self._wordy = True
 
     @property
     def over(self) -> bool:
@@ -79,7 +80,8 @@ class Session:
 
     def ask(self, opening: Opening) -> None:
         """CONNECT goes to the broker."""
-        say_why = opening.problem_information and opening.client_packet_limit > answers.WITH_REASON
+        self._wordy = opening.client_packet_limit >= answers.WITH_REASON
+        say_why = self._wordy and opening.problem_information
         self.opening = opening
         self.phase = Phase.ASKED
         self.publishing = Publishing(self.level, self.decide, self.service, self._deny_style, say_why=say_why)
@@ -127,10 +129,8 @@ class Session:
 
     def goodbye(self, code: int, reason: Reason, out: Effects) -> None:
         """As far as the client has words for it; what follows is `finish`."""
-        if self.phase is Phase.OPEN:
-            answer = answers.disconnect(self.level, code, answers.why(reason))
-        else:
-            answer = answers.connack(self.level, code, answers.why(reason))
+        say = answers.disconnect if self.phase is Phase.OPEN else answers.connack
+        answer = say(self.level, code, answers.why(reason) if self._wordy else "")
         if answer is not None:
             out.client.append(answer)
 
