@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from proxy.core.principal import Principal
     from proxy.core.reason import Reason
     from proxy.policy.explain import Explanation
-    from proxy.policy.suggest import Question
+    from proxy.policy.suggest import Grammar, Question
     from proxy.protocols.base import ProtocolSpec
     from proxy.site import Site
 
@@ -60,7 +60,7 @@ def command(
     principal = assumed(who, site.devices, _kinds(evidence))
     policy = compile_policy(site.surfaces, site.roles, site.devices)
     question = _question(spec, text, principal, to)
-    told = explain(policy, question, lambda section: _parse(spec, section))
+    told = explain(policy, question, _grammar(spec))
     standing = refusal(principal, None if principal.id is None else site.devices[principal.id])
     outright = refused_outright(site.devices, protocols(), to, question.actions)
     if output == "json":
@@ -108,6 +108,12 @@ def _kinds(evidence: tuple[str, ...]) -> tuple[str, ...] | None:
     if not evidence:
         return None
     return tuple(kind for kind in evidence if kind != "none")
+
+
+def _grammar(spec: ProtocolSpec) -> Grammar:
+    from proxy.policy.suggest import Grammar, guesses
+
+    return Grammar(lambda section: _parse(spec, section), getattr(spec, "sections", guesses))
 
 
 def _parse(spec: ProtocolSpec, section: object) -> tuple[Target, ...]:

@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.core.verdict import Verdict
 from proxy.policy.assume import assumed
+from proxy.policy.finding import ERROR, WARNING, Finding, warn
+from proxy.policy.lacking import nameless, unprovable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from proxy.core.action import Target
     from proxy.core.inventory import Device
-    from proxy.core.origin import Origin
     from proxy.core.reason import Reason
     from proxy.core.surface import Never, Role, Rule, RuleTest, Surface
     from proxy.policy.compile import Policy
 
-ERROR, WARNING = "error", "warning"
+__all__ = ["ERROR", "WARNING", "Finding", "lint", "run_tests"]
 
 Outright = Callable[["RuleTest"], "tuple[Reason, str] | None"]
 """What is refused before any rule is asked, and why."""
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """``path`` is the place as people write it (``rules.setpoint``), ``mend`` how to put it right."""
-
-    severity: str
-    origin: Origin
-    path: str
-    wrong: str
-    mend: str
-
-    def __str__(self) -> str:
-        return f"{self.origin}:{self.origin.column}: {self.path}: {self.severity}: {self.wrong}; {self.mend}"
+Pointless = Callable[["Target", str], "tuple[str, str] | None"]
+"""Why a target comes to nothing at a device by the protocol's own word, and how to mend it."""
 
 
 def lint(
@@ -44,6 +33,7 @@ def lint(
     roles: Sequence[Role],
     devices: Mapping[str, Device],
     secured: Collection[str] | None = None,
+    pointless: Pointless | None = None,
 ) -> list[Finding]:
     """Rules that never come to anything. ``secured``: the devices that some TLS listener leads to (None: not known).
 
@@ -59,7 +49,9 @@ def lint(
         for rule in surface.rules:
             found += _hidden(rule, nevers.get(rule.devices[0], ()))
             found += _shadowed(rule, known)
-            found += _unprovable(surface, rule, roles, devices, secured)
+            found += unprovable(surface, rule, roles, devices, secured)
+            found += nameless(rule, roles, devices)
+            found += () if pointless is None else _pointless(rule, pointless)
     return found
 
 
@@ -73,17 +65,22 @@ def within(inner: Target, outer: Target) -> bool:
 
 def _hidden(rule: Rule, nevers: Sequence[Never]) -> Iterator[Finding]:
     about = [n for n in nevers if n.speakers is None or {*rule.speakers} <= {*n.speakers}]
-    for target in rule.targets:
+    for target in _written(rule):
         hiding = [
             next((n for n in about if device in n.devices and any(within(target, t) for t in n.targets)), None)
             for device in rule.devices
         ]
         if (first := hiding[0]) is not None and all(hiding):
-            yield _warn(
+            yield warn(
                 rule,
                 f"{target.describe()} can never be allowed: never {first.ref.name} ({first.ref.origin}) forbids it",
                 "narrow one of the two",
             )
+
+
+def _written(rule: Rule) -> list[Target]:
+    """Without what a line of the rule brings along (who may subscribe may receive): nobody can delete that alone."""
+    return [target for target in rule.targets if not getattr(target, "implied", False)]
 
 
 class _Clauses:
@@ -126,7 +123,7 @@ def _alike(rule: Rule, target: Target, other: Rule, goal: Target) -> bool:
 
 
 def _shadowed(rule: Rule, known: _Clauses) -> Iterator[Finding]:
-    for target in rule.targets:
+    for target in _written(rule):
         wider = next(known.wider(rule, target), None)
         if wider is None:
             continue
@@ -134,53 +131,19 @@ def _shadowed(rule: Rule, known: _Clauses) -> Iterator[Finding]:
             wrong = (
                 f"the rate has no effect: {wider.ref.name} ({wider.ref.origin}) allows {target.describe()} without one"
             )
-            yield _warn(rule, wrong, f"give {wider.ref.name} the rate, or narrow it")
+            yield warn(rule, wrong, f"give {wider.ref.name} the rate, or narrow it")
         elif wider is rule:
-            yield _warn(rule, f"{target.describe()} lies within another line of the same rule", "delete it")
+            yield warn(rule, f"{target.describe()} lies within another line of the same rule", "delete it")
         else:
             wrong = f"{target.describe()} adds nothing: {wider.ref.name} ({wider.ref.origin}) allows it already"
-            yield _warn(rule, wrong, "delete it, or narrow the other rule")
+            yield warn(rule, wrong, "delete it, or narrow the other rule")
 
 
-def _unprovable(
-    surface: Surface,
-    rule: Rule,
-    roles: Sequence[Role],
-    devices: Mapping[str, Device],
-    secured: Collection[str] | None,
-) -> Iterator[Finding]:
-    plain = secured is not None and not any(device in secured for device in rule.devices)
-    mend = "give its listener tls: { clients: required }"
-    changing = [t for t in rule.targets if getattr(t, "changes", False)]
-    if plain and "x509" in rule.needs:
-        yield _warn(rule, "needs x509, but no listener with TLS leads to what it is about: it never counts", mend)
-    elif plain and changing and not surface.writes_without_proof:
-        wrong = f"no listener with TLS leads to what it is about, so nobody can prove a key: {changing[0].describe()}"
-        yield _warn(rule, f"{wrong} is always refused", f"{mend}, or set unsafe_writes_without_proof: true")
-    elif changing and not surface.writes_without_proof and (shy := _by_address_alone(rule, roles, devices)):
-        wrong = f"{shy} is known by its address alone (unsafe_address_only) and may then change nothing"
-        yield _warn(rule, wrong, "let it show a certificate, or set unsafe_writes_without_proof: true")
-    if "mac_ip" in rule.needs:
-        for name in _ids(rule, roles):
-            if name in devices and devices[name].bindings.mac is None:
-                yield _warn(rule, f"needs mac_ip, which {name} has not", f"add mac_ip to {devices[name].origin.file}")
-
-
-def _by_address_alone(rule: Rule, roles: Sequence[Role], devices: Mapping[str, Device]) -> str | None:
-    for name in _ids(rule, roles):
-        bindings = devices[name].bindings if name in devices else None
-        if bindings and bindings.address_only and bindings.x509_uri is None and bindings.x509_cn is None:
-            return name
-    return None
-
-
-def _ids(rule: Rule, roles: Sequence[Role]) -> list[str]:
-    members = {f"role:{role.name}": role.members for role in roles}
-    return [name for speaker in rule.speakers for name in members.get(speaker, (speaker,))]
-
-
-def _warn(rule: Rule, wrong: str, mend: str) -> Finding:
-    return Finding(WARNING, rule.ref.origin, f"rules.{rule.ref.name}", wrong, mend)
+def _pointless(rule: Rule, pointless: Pointless) -> Iterator[Finding]:
+    for target in _written(rule):
+        said = [pointless(target, device) for device in rule.devices]
+        if said and said[0] is not None and all(said):
+            yield warn(rule, *said[0])
 
 
 def nothing_outright(test: RuleTest) -> tuple[Reason, str] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.policy import reference
 from proxy.policy.plain import Plain
-from proxy.policy.suggest import Change, Question, suggest
+from proxy.policy.suggest import Change, Grammar, Question, suggest
 
 if TYPE_CHECKING:
     from proxy.core.action import Action
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from proxy.core.surface import Never, Rule, Surface
     from proxy.core.verdict import Verdict
     from proxy.policy.compile import Policy
-    from proxy.policy.suggest import Parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Explanation:
         return self.verdict.allowed and self.agreed
 
 
-def explain(policy: Policy, asked: Question, parse: Parse) -> Explanation:
+def explain(policy: Policy, asked: Question, grammar: Grammar) -> Explanation:
     """Answer with fresh budgets: a question spends no rate. ``asked.actions`` is not empty."""
     authority = policy.rehearsal().open(asked.principal, asked.device, asked.protocol)
     verdict = authority.decide_all(asked.actions, 0.0)
@@ -65,7 +64,8 @@ def explain(policy: Policy, asked: Question, parse: Parse) -> Explanation:
     # Each part alone: as parts of one message they are charged together, and a part's own verdict says more.
     parts = tuple(_part(policy, about, plain, asked, action) for action in asked.actions)
     first = next((part.verdict for part in parts if not part.verdict.allowed), parts[0].verdict)
-    change = None if verdict.allowed else suggest(policy, asked, first, parse)
+    refused = tuple(part.action for part in parts if not part.verdict.allowed)
+    change = None if verdict.allowed else suggest(policy, asked, first, grammar, refused or asked.actions)
     nevers = tuple(never for surface in about for never in surface.nevers if _applies(never, policy, asked))
     return Explanation(asked, verdict, authority.connect, parts, nevers, _rule(about, verdict), change)
 

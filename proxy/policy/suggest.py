@@ -14,7 +14,7 @@ from proxy.core.surface import Rule, Surface
 from proxy.policy import reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from proxy.core.action import Action, Target
     from proxy.core.principal import Principal
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     Parse = Callable[[object], tuple[Target, ...]]
     """A protocol's section of a rule, as a value of YAML. Raises ValueError where it is not valid."""
+
+    Sections = Callable[[str, tuple[Action, ...]], Iterable[object]]
+    """Values that such a section may have to allow what was asked, narrowest first: the line and its refused actions
+    are given. What does not parse or does not help is dropped."""
 
 PROOF = Evidence("x509", Outcome.MATCH, Strength.PROOF, note="assumed")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_ .*-]*")
@@ -49,8 +53,21 @@ class Question:
     actions: tuple[Action, ...]
 
 
-def suggest(policy: Policy, asked: Question, verdict: Verdict, parse: Parse) -> Change | None:
-    """What would have to change for this verdict to be an allow, or None where that is not for policy to say."""
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """How a protocol's section is read, and what it would say to allow something."""
+
+    parse: Parse
+    sections: Sections
+
+
+def suggest(
+    policy: Policy, asked: Question, verdict: Verdict, grammar: Grammar, refused: tuple[Action, ...]
+) -> Change | None:
+    """What would have to change for this verdict to be an allow, or None where that is not for policy to say.
+
+    ``refused``: those actions of the question that are not allowed by themselves.
+    """
     where = f"{verdict.rule.name} ({verdict.rule.origin})"
     if verdict.reason is Reason.NEVER_RULE:
         return Change(f"nothing can allow what a never rule forbids; narrow or delete never {where} if it is wrong")
@@ -60,7 +77,7 @@ def suggest(policy: Policy, asked: Question, verdict: Verdict, parse: Parse) -> 
         return Change(_show_more(policy, asked, verdict, where))
     if verdict.reason not in (Reason.DEFAULT_DENY, Reason.NO_CONNECT_RULE, Reason.UNKNOWN_DEVICE):
         return None
-    return _rule_for(policy, asked, parse)
+    return _rule_for(policy, asked, grammar, refused)
 
 
 def _show_more(policy: Policy, asked: Question, verdict: Verdict, where: str) -> str:
@@ -73,16 +90,16 @@ def _show_more(policy: Policy, asked: Question, verdict: Verdict, where: str) ->
     )
 
 
-def _rule_for(policy: Policy, asked: Question, parse: Parse) -> Change | None:
+def _rule_for(policy: Policy, asked: Question, grammar: Grammar, refused: tuple[Action, ...]) -> Change | None:
     speaker = asked.principal.id or next(iter(sorted(asked.principal.attributes)), None)
     if speaker is None:
         return Change("add the speaker to fingerprints/devices first: no rule can name it")
     home = next((s for s in policy.surfaces if asked.device in s.members), None)
     zone = home or Surface(asked.device, Origin(f"policies/surfaces/{asked.device}.yaml", 1), (asked.device,), ())
     name = _name(zone, speaker, asked)
-    for section in _sections(asked):
+    for section in grammar.sections(asked.text, refused):
         try:
-            targets = parse(section)
+            targets = grammar.parse(section)
         except ValueError:
             continue
         ref = RuleRef(zone.name, name, zone.origin)
@@ -104,13 +121,12 @@ def _tried(policy: Policy, zone: Surface, asked: Question) -> str | None:
     return None
 
 
-def _sections(asked: Question) -> Iterator[dict[str, object]]:
-    """Ways to write what was asked as a rule, narrowest first. The grammar is the protocol's: these are guesses, and
-    what does not parse or does not help is dropped."""
-    verb, _, rest = asked.text.strip().partition(" ")
+def guesses(text: str, refused: tuple[Action, ...]) -> Iterator[dict[str, object]]:
+    """`Sections` for a protocol whose questions look like its rules: a verb, a resource, maybe ``= value``."""
+    verb, _, rest = text.strip().partition(" ")
     resource, _, value = (part.strip() for part in rest.partition("="))
     words = resource.split()
-    verbs = dict.fromkeys((verb, *(action.verb for action in asked.actions)))
+    verbs = dict.fromkeys((verb, *(action.verb for action in refused)))
     for count in range(len(words), 0, -1):
         name = " ".join(words[:count])
         item: object = int(name) if name.isdigit() else name
@@ -131,7 +147,7 @@ def _add(home: Surface | None) -> str:
     return f"add this under rules: in {home.origin.file}" if home else "no surface has this device as a member; add one"
 
 
-def _snippet(zone: Surface, home: Surface | None, rule: Rule, protocol: str, section: dict[str, object]) -> str:
+def _snippet(zone: Surface, home: Surface | None, rule: Rule, protocol: str, section: object) -> str:
     lines = [
         f"  {rule.ref.name}:",
         f"    from: {flow(rule.speakers[0])}",
@@ -151,4 +167,4 @@ def flow(value: object) -> str:
         return f"[{', '.join(map(flow, value))}]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def sections(asked: Sequence[Action]) -> Iterator[dict[str, object]]:
-    """Values for `mqtt:` of a rule."""
+    """Values for `mqtt:` of a rule: exactly what was asked, word by word."""
     found: dict[str, object] = {}
     for action in asked:
         if isinstance(action, Connect):

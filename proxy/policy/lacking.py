@@ -1,0 +1,72 @@
+"""Rules that come to nothing because of what their speakers lack: a key, an address, a place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.core.names import Names
+from proxy.policy.finding import warn
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from proxy.core.action import Target
+    from proxy.core.inventory import Device
+    from proxy.core.surface import Role, Rule, Surface
+    from proxy.policy.finding import Finding
+
+
+def unprovable(
+    surface: Surface,
+    rule: Rule,
+    roles: Sequence[Role],
+    devices: Mapping[str, Device],
+    secured: Collection[str] | None,
+) -> Iterator[Finding]:
+    plain = secured is not None and not any(device in secured for device in rule.devices)
+    mend = "give its listener tls: { clients: required }"
+    changing = [t for t in rule.targets if getattr(t, "changes", False)]
+    if plain and "x509" in rule.needs:
+        yield warn(rule, "needs x509, but no listener with TLS leads to what it is about: it never counts", mend)
+    elif plain and changing and not surface.writes_without_proof:
+        wrong = f"no listener with TLS leads to what it is about, so nobody can prove a key: {changing[0].describe()}"
+        yield warn(rule, f"{wrong} is always refused", f"{mend}, or set unsafe_writes_without_proof: true")
+    elif changing and not surface.writes_without_proof and (shy := _by_address_alone(rule, roles, devices)):
+        wrong = f"{shy} is known by its address alone (unsafe_address_only) and may then change nothing"
+        yield warn(rule, wrong, "let it show a certificate, or set unsafe_writes_without_proof: true")
+    if "mac_ip" in rule.needs:
+        for name in _ids(rule, roles):
+            if name in devices and devices[name].bindings.mac is None:
+                yield warn(rule, f"needs mac_ip, which {name} has not", f"add mac_ip to {devices[name].origin.file}")
+
+
+def nameless(rule: Rule, roles: Sequence[Role], devices: Mapping[str, Device]) -> Iterator[Finding]:
+    """A placeholder stands for something that a speaker has not. Who shows a role in a certificate may be a device
+    besides, so nothing is said of those."""
+    for target in rule.targets:
+        if getattr(target, "implied", False) or not _asks_for(target, Names("device", "place")):
+            continue
+        known = (devices[name] for name in _ids(rule, roles) if name in devices)
+        missing = next((one for one in known if not _asks_for(target, Names(one.id, one.place))), None)
+        if missing is not None:
+            wrong = f"{target.describe()} comes to nothing for {missing.id}, which has no place"
+            yield warn(rule, wrong, f"add place to {missing.origin.file}")
+
+
+def _asks_for(target: Target, names: Names) -> bool:
+    """It becomes another target once it knows these names."""
+    bind = getattr(target, "bound", None)
+    return bind is not None and bind(names) != target
+
+
+def _by_address_alone(rule: Rule, roles: Sequence[Role], devices: Mapping[str, Device]) -> str | None:
+    for name in _ids(rule, roles):
+        bindings = devices[name].bindings if name in devices else None
+        if bindings and bindings.address_only and bindings.x509_uri is None and bindings.x509_cn is None:
+            return name
+    return None
+
+
+def _ids(rule: Rule, roles: Sequence[Role]) -> list[str]:
+    members = {f"role:{role.name}": role.members for role in roles}
+    return [name for speaker in rule.speakers for name in members.get(speaker, (speaker,))]
