@@ -55,24 +55,24 @@ class Scanner:
         tables, five = self._tables, self._five
         end = len(data)
         last = end - 5  # the shortest PUBLISH has five bytes
+        before: Known | None = None
         while at <= last:
             table = tables.get(data[at])
             if table is None:
                 break
             size = data[at + 1]
             if size < 128:
-                head = at + 2
+                topic = at + 4
             else:
                 high = data[at + 2]
                 if not 0 < high < 128:
                     break  # a third byte of length, or not the shortest form
                 size += (high << 7) - 128
-                head = at + 3
-            after = head + size
+                topic = at + 5
+            after = topic + size - 2
             if after > end:
                 break
-            topic = head + 2
-            stop = topic + (data[head] << 8 | data[head + 1])
+            stop = topic + (data[topic - 2] << 8 | data[topic - 1])
             known = table.get(data[topic:stop])
             if known is None:
                 break
@@ -85,8 +85,19 @@ class Scanner:
                     break
                 room -= 1
                 known.ids.append(number)
-            known.count += 1
-            at = after
+                known.count += 1
+                at = after
+            elif known is before:
+                # The same topic again: as long as all bytes up to the payload are the same, so is the answer.
+                head, width, start = data[at:payload], after - at, at
+                at = after
+                while at + width <= end and data.startswith(head, at):
+                    at += width
+                known.count += (at - start) // width
+            else:
+                known.count += 1
+                at = after
+            before = known
         return at
 
     def learn(self, first: int, topic: bytes, rule: RuleRef, size: int) -> None:
