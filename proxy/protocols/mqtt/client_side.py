@@ -9,7 +9,7 @@ from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.protocols.mqtt import answers, reasons
 from proxy.protocols.mqtt.actions import Subscription
-from proxy.protocols.mqtt.connecting import refusal
+from proxy.protocols.mqtt.asking import refusal
 from proxy.protocols.mqtt.deliveries import PUBACK, PUBREC, PUBREL, short_ack
 from proxy.protocols.mqtt.framing import Malformed
 from proxy.protocols.mqtt.packets import Ack, Disconnect, Ping, Publish, Subscribe, Unsubscribe, decode, encode

@@ -8,19 +8,16 @@ from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.protocols.mqtt import answers
 from proxy.protocols.mqtt.actions import Connect as ConnectAction
-from proxy.protocols.mqtt.actions import Message
+from proxy.protocols.mqtt.asking import asked_by_will, describe, is_what_it_says, refusal
 from proxy.protocols.mqtt.properties import P, get
 
 if TYPE_CHECKING:
     from proxy.core.names import Names
     from proxy.core.origin import RuleRef
-    from proxy.core.verdict import Verdict
     from proxy.protocols.base import Decide
-    from proxy.protocols.mqtt.actions import MqttAction
+    from proxy.protocols.mqtt.asking import Asked
     from proxy.protocols.mqtt.packets import Connect, Will
     from proxy.protocols.mqtt.service import MqttService
-
-Asked = tuple["MqttAction", ...]
 
 
 class Judged:
@@ -61,33 +58,17 @@ def judge(
 
 
 def _judge_will(judged: Judged, will: Will, decide: Decide, service: MqttService, now: float, recorded: bool) -> None:
-    """The broker will publish it for the client, when nobody can be asked any more (T28, mosquitto#3552)."""
-    asked = _asked_of(will, service)
+    asked = asked_by_will(will, service)
+    if not is_what_it_says(will.properties, will.payload):
+        judged.events.append(Event("refuse", reason=Reason.PAYLOAD, action=describe(asked), detail="not UTF-8"))
+        judged.code = None if service.strip_will else answers.PAYLOAD_INVALID
+        return
     verdict = decide(asked, now, True) if recorded else decide(asked, now)
     if verdict.reason is not None:
         judged.events.append(refusal(asked, verdict))
-        if not service.strip_will:
-            judged.code = answers.NOT_AUTHORIZED
+        judged.code = None if service.strip_will else answers.NOT_AUTHORIZED
     elif verdict.record_first and not recorded:
         judged.hold = Event("act", action=describe(asked), verdict=verdict)
     else:
         judged.will = will
         judged.standing.append((asked, verdict.rule))
-
-
-def _asked_of(will: Will, service: MqttService) -> Asked:
-    size = len(will.payload)
-    asked: list[MqttAction] = [Message("will", will.topic, will.qos, size)]
-    if service.is_command(will.topic):
-        asked.append(Message("command", will.topic, will.qos, size))
-    if will.retain:
-        asked.append(Message("retain" if size else "clear-retained", will.topic, will.qos, size))
-    return tuple(asked)
-
-
-def refusal(asked: Asked, verdict: Verdict) -> Event:
-    return Event("refuse", reason=verdict.reason, action=describe(asked), detail=verdict.detail, verdict=verdict)
-
-
-def describe(asked: Asked) -> str:
-    return "; ".join(action.describe() for action in asked)

@@ -16,6 +16,7 @@ from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.protocols.base import UpstreamState
 from proxy.protocols.mqtt import answers, connecting
+from proxy.protocols.mqtt.asking import refusal
 from proxy.protocols.mqtt.broker_side import BrokerSide
 from proxy.protocols.mqtt.client_side import ClientSide
 from proxy.protocols.mqtt.framing import Malformed, frame_end
@@ -231,14 +232,14 @@ class MqttInspector:
         for asked in session.standing:
             verdict = session.decide(asked, now)
             if verdict.reason is not None:
-                out.events.append(connecting.refusal(asked, verdict))
+                out.events.append(refusal(asked, verdict))
                 session.end(Reason.POLICY_CHANGED, now, out)
                 return
         lost = []
         for filter, action in session.subscriptions:
             verdict = session.decide((action,), now)
             if verdict.reason is not None:
-                out.events.append(connecting.refusal((action,), verdict))
+                out.events.append(refusal((action,), verdict))
                 lost.append(filter)
         if lost and self._service.disconnect_lost:
             session.end(Reason.POLICY_CHANGED, now, out)

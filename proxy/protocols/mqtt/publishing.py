@@ -12,19 +12,17 @@ from typing import TYPE_CHECKING
 from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.protocols.mqtt import answers, reasons
-from proxy.protocols.mqtt.actions import Message, Subscription
-from proxy.protocols.mqtt.connecting import describe, refusal
+from proxy.protocols.mqtt.asking import asked_by, describe, is_what_it_says, refusal
 from proxy.protocols.mqtt.deliveries import PUBREC, ack
 from proxy.protocols.mqtt.framing import Malformed
 from proxy.protocols.mqtt.opening import ALIASES
 from proxy.protocols.mqtt.packets import encode
-from proxy.protocols.mqtt.properties import P, number_of, text_of, without
+from proxy.protocols.mqtt.properties import P, number_of, without
 from proxy.protocols.mqtt.scan import Scanner
 
 if TYPE_CHECKING:
     from proxy.core.verdict import Verdict
     from proxy.protocols.base import Decide
-    from proxy.protocols.mqtt.actions import MqttAction
     from proxy.protocols.mqtt.packets import Publish
     from proxy.protocols.mqtt.service import MqttService
 
@@ -106,8 +104,8 @@ class Publishing:
         if packet_id and packet_id not in self.in_flight and len(self.in_flight) >= self.receive_maximum:
             what = f"more than {self.receive_maximum} messages unacknowledged"
             return Outcome(fault=Malformed(what, answers.RECEIVE_MAXIMUM_EXCEEDED))
-        asked = self._asked(packet)
-        if number_of(packet.properties, P.PAYLOAD_FORMAT, 0) == 1 and not _is_utf8(packet.payload):
+        asked = asked_by(packet, self._service)
+        if not is_what_it_says(packet.properties, packet.payload):
             event = Event("refuse", reason=Reason.PAYLOAD, action=describe(asked), detail="not UTF-8")
             return self._refuse(packet, Reason.PAYLOAD, event, command=asked[0].changes)
         verdict = self._decide(asked, now, True) if recorded else self._decide(asked, now)
@@ -142,25 +140,6 @@ class Publishing:
             return Malformed(f"topic alias {alias} was never set", reasons.PROTOCOL_ERROR)
         return replace(packet, topic=topic, properties=without(packet.properties, P.TOPIC_ALIAS))
 
-    def _asked(self, packet: Publish) -> tuple[MqttAction, ...]:
-        topic, qos, size = packet.topic, packet.qos, len(packet.payload)
-        asked: list[MqttAction] = []
-        command = self._service.is_command(topic)
-        if command:
-            asked.append(Message("command", topic, qos, size))
-        if packet.retain and not size:
-            asked.append(Message("clear-retained", topic, qos, size))
-        else:
-            if not command:
-                asked.append(Message("publish", topic, qos, size))
-            if packet.retain:
-                asked.append(Message("retain", topic, qos, size))
-        response = text_of(packet.properties, P.RESPONSE_TOPIC)
-        if response is not None:
-            # The responder may be let to write where the requester may not even look (confused deputy).
-            asked += (Message("reply-to", response, qos, 0), Subscription("subscribe", response, 0))
-        return tuple(asked)
-
     def _pass(self, frame: bytes, packet: Publish, sent: Publish, verdict: Verdict) -> Outcome:
         if packet.packet_id is not None:
             self.in_flight.add(packet.packet_id)
@@ -193,11 +172,3 @@ class Publishing:
         if len(self._refused) >= REFUSED:
             del self._refused[next(iter(self._refused))]
         self._refused[packet_id] = None
-
-
-def _is_utf8(payload: bytes) -> bool:
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

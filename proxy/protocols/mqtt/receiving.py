@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.protocols.mqtt.actions import Message
-from proxy.protocols.mqtt.connecting import refusal
+from proxy.protocols.mqtt.asking import refusal
 from proxy.protocols.mqtt.deliveries import Deliveries
 from proxy.protocols.mqtt.scan import Scanner
 

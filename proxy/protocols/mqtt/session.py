@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from proxy.core.origin import RuleRef
     from proxy.protocols.base import Decide, Effects
-    from proxy.protocols.mqtt.connecting import Asked
+    from proxy.protocols.mqtt.asking import Asked
     from proxy.protocols.mqtt.framing import Malformed
     from proxy.protocols.mqtt.opening import Opening
     from proxy.protocols.mqtt.service import MqttService
