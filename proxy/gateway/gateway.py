@@ -85,10 +85,13 @@ class Gateway:
             await asyncio.sleep(self._timing.drain)
         for link in self.links.everyone():
             link.end(Reason.DRAINING)
-        for _ in range(int(self._timing.goodbye / 0.05) + 2):
-            if not self.links.everyone():
+        began = self._clock()
+        while (seconds := self._clock() - began) < self._timing.write_stall and (left := self.links.everyone()):
+            if seconds > self._timing.goodbye + 0.1 and not any(link.delivering for link in left):
                 break
             await asyncio.sleep(0.05)
+        for link in self.links.everyone():
+            link.cut()
         for driver in self._shared.values():
             driver.close()
         self._poller.close()
@@ -138,6 +141,7 @@ class Gateway:
             journal=self._journal,
             counts=self.device_counts[entrance.device.id],
             single=not entrance.service.shared,
+            tls=entrance.device_tls,
         )
         if entrance.service.shared:
             self._shared[key] = driver

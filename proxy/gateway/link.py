@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.gateway.sockets import Alarm, Wire
+from proxy.gateway.stall import Stall
 from proxy.gateway.tls import TlsFailure, TlsSession
 from proxy.protocols.base import Client, Effects
 
@@ -34,13 +35,17 @@ if TYPE_CHECKING:
     from proxy.protocols.base import Inspector, UpstreamState
 
 READ = 16384
-TURN = 2048
-"""Bytes of a client that are judged at a time; the rest waits until everybody else had a turn. Refusals are the dearest
-messages, 30 us each: all of `READ` at once would stop the others for 50 ms (T47)."""
+PIECE = 2048
+"""Bytes of a client that are judged before the clock is looked at. Refusals are the dearest messages, 30 us each: all
+of `READ` at once would stop the others for 50 ms (T47)."""
+TURN = 0.0005
+"""Seconds after which the rest of what was read waits until everybody else had a turn."""
 PAUSE_AT = 65536
-"""Bytes a client has not taken, above which nothing more is read from it."""
+"""Bytes a client has not taken, above which nothing more is read that would add to them: from itself, or if it has a
+connection to the device for itself, from that."""
 CUT_AT = 1 << 20
-"""Bytes a client has not taken, above which it is cut."""
+"""Bytes a client of a shared device has not taken, above which it is cut. Who is alone with a device is not; but when
+what the inspector itself has to say adds as much to what the device said, nothing more is read from it."""
 HELLO_LIMIT = 32768
 """Bytes a handshake may take; a certificate chain of three fits four times (T50)."""
 
@@ -61,7 +66,9 @@ class Link:
     __slots__ = (
         "_admission",
         "_alarm",
+        "_choked",
         "_clock",
+        "_clogged",
         "_counts",
         "_entropy",
         "_holds",
@@ -69,6 +76,7 @@ class Link:
         "_journal",
         "_later",
         "_links",
+        "_more_at",
         "_open",
         "_out",
         "_phase",
@@ -76,8 +84,9 @@ class Link:
         "_reading",
         "_recheck_at",
         "_recv",
+        "_single",
         "_soon",
-        "_stalled_since",
+        "_stall",
         "_timing",
         "_tls",
         "_upstream",
@@ -136,7 +145,11 @@ class Link:
         self._phase = Phase.HANDSHAKE
         self._out = Effects()
         self._holds: dict[int, float] = {}
-        self._stalled_since: float | None = None
+        self._single = not entrance.service.shared
+        self._stall: Stall | None = None
+        self._clogged = False
+        self._choked = False
+        self._more_at: int | None = None
         self._recheck_at = 0.0
         self._reading = True
         self._input_over = False
@@ -176,6 +189,11 @@ class Link:
         if self._open is None:
             return
         out = self._out
+        if out.upstream:
+            # First: the answers may find that the client is gone, and what it was allowed to say is still said.
+            self._counts.messages += len(out.upstream)
+            self._upstream.submit(self, out.upstream, now)
+            out.upstream.clear()
         if out.client:
             answers = out.client
             self._counts.answers += len(answers)
@@ -187,10 +205,6 @@ class Link:
             self._wire.send(data)
             if self._wire.waiting:
                 self._stalled(now)
-        if out.upstream and self._open is not None:
-            self._counts.messages += len(out.upstream)
-            self._upstream.submit(self, out.upstream, now)
-            out.upstream.clear()
         if out.wake is not None:
             self._alarm.by(out.wake, now)
             out.wake = None
@@ -219,6 +233,19 @@ class Link:
         now = self._clock()
         if self._phase is Phase.OPEN and self._still_good(now):
             self._guarded("deciding again", now, lambda it: it.decide_again(now, self._out))
+
+    def throttle(self, on: bool) -> None:
+        self._choked = on
+        self._read_if_wanted()
+
+    def cut(self) -> None:
+        self._finish(Reason.DRAINING, "cut at the end of the gateway")
+        if self._single:
+            self._upstream.close()
+
+    @property
+    def delivering(self) -> bool:
+        return self._phase is Phase.GONE
 
     def evict(self) -> None:
         """Makes room for another; it had not proved who it is."""
@@ -254,13 +281,26 @@ class Link:
             self.failed("input")
 
     def _inspect(self, data: bytes, now: float) -> None:
-        if len(data) > TURN:
-            self._later, data = data[TURN:], data[:TURN]
-            self._read(False)
-            self._soon(self._next_turn)
-        if self._open is not None:
+        if self._open is None:
+            return
+        if len(data) <= PIECE:
             self._open.from_client(data, now, self._out)
             self.flush(now)
+        else:
+            self._take_turn(self._open, data, now)
+
+    def _take_turn(self, inspector: Inspector, data: bytes, now: float) -> None:
+        out, ends = self._out, now + TURN
+        for at in range(0, len(data), PIECE):
+            if at and (self._clock() >= ends or out.held):
+                self._later = data[at:]
+                self._read(False)
+                self._soon(self._next_turn)
+                break
+            inspector.from_client(data[at : at + PIECE], now, out)
+            if out.closing:
+                break
+        self.flush(now)
 
     def _next_turn(self) -> None:
         later, self._later = self._later, b""
@@ -273,8 +313,8 @@ class Link:
                 return
             if self._tls is not None and self._tls.ended:
                 self._ended(now)
-            elif not self._holds and not self._wire.waiting:
-                self._read(True)
+            else:
+                self._read_if_wanted()
         except Exception:
             self.failed("input")
 
@@ -408,20 +448,39 @@ class Link:
 
     def _stalled(self, now: float) -> None:
         waiting = len(self._wire.waiting)
-        if self._stalled_since is None:
-            self._stalled_since = now
-            self._alarm.by(now + self._timing.write_stall, now)
-        if waiting > CUT_AT:
+        if self._stall is None:
+            self._stall = Stall(self._wire, self._timing.write_stall, now, forgiving=self._single)
+            self._alarm.by(self._stall.due, now)
+        if self._single:
+            if waiting > PAUSE_AT:
+                self._clog_device(waiting)
+        elif waiting > CUT_AT:
             self._finish(Reason.TOO_SLOW, "the client does not take its answers")
         elif waiting > PAUSE_AT:
+            self._clogged = True
+            self._read(False)
+
+    def _clog_device(self, waiting: int) -> None:
+        """The device is not read while its client has enough. The client still is: it may be one that takes nothing
+        before it has said everything. What grows from here on is what the inspector answers by itself."""
+        if self._more_at is None:
+            self._more_at = waiting
+            self._upstream.throttle(True)
+        self._more_at = min(self._more_at, waiting)
+        if waiting > self._more_at + CUT_AT:
+            self._clogged = True
             self._read(False)
 
     def _drained(self) -> None:
-        self._stalled_since = None
-        if self._phase is Phase.OPEN and not self._holds:
-            self._read(True)
-        elif self._phase is Phase.GOODBYE:
+        self._stall = None
+        self._clogged = False
+        if self._more_at is not None:
+            self._more_at = None
+            self._upstream.throttle(False)
+        if self._phase is Phase.GOODBYE:
             self._half_close(self._clock())
+        else:
+            self._read_if_wanted()
 
     def _hold(self, now: float) -> None:
         """Acts wait for their record; meanwhile nothing more is read (threats.md 5.3). A disk that hangs and says
@@ -440,13 +499,15 @@ class Link:
         now = self._clock()
         if self._still_good(now):
             self._guarded("resuming a held act", now, lambda it: it.resume(token, recorded, now, self._out))
-        if not self._holds and self.phase is Phase.OPEN and not self._wire.waiting:
-            self._read(True)
+        self._read_if_wanted()
+
+    def _read_if_wanted(self) -> None:
+        """While the link is open: not what nobody could take, and nothing behind a held act."""
+        if self._phase is Phase.OPEN:
+            self._read(not (self._input_over or self._later or self._holds or self._clogged or self._choked))
 
     def _read(self, on: bool) -> None:
         if on == self._reading or self._phase is Phase.GONE:
-            return
-        if on and (self._input_over or self._later) and self._phase is Phase.OPEN:
             return
         self._reading = on
         if on:
@@ -473,11 +534,11 @@ class Link:
             else:
                 self._gone()
             return
-        if self._stalled_since is not None and now >= self._stalled_since + self._timing.write_stall:
-            self._finish(Reason.TOO_SLOW, f"answers not taken for {self._timing.write_stall:g} s")
-            return
-        if self._stalled_since is not None:
-            self._alarm.by(self._stalled_since + self._timing.write_stall, now)
+        if self._stall is not None:
+            if self._stall.too_long(now):
+                self._finish(Reason.TOO_SLOW, f"answers not taken for {self._timing.write_stall:g} s")
+                return
+            self._alarm.by(self._stall.due, now)
         if self._phase is not Phase.OPEN or self.inspector is None:
             self._alarm.by(self._phase_until, now)
             return
@@ -541,7 +602,7 @@ class Link:
             self._say(self._tls.outgoing(), now)
         if self._phase is not Phase.GOODBYE:
             return
-        self._phase_until = now + self._timing.write_stall
+        self._phase_until = now + (self._timing.linger if self._single else self._timing.write_stall)
         self._alarm.by(self._phase_until, now)
         self._report_end(was_open)
         if self._wire.waiting:
@@ -599,4 +660,5 @@ class Link:
         self._phase = Phase.GONE
         self._alarm.end()
         self._wire.close()
-        self._links.gone(self)
+        # What it sent may still be on its way: until that is over it counts as one of its owner's connections.
+        self._upstream.when_done(partial(self._links.gone, self))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from proxy.core.principal import Principal
     from proxy.core.reason import Reason
     from proxy.core.verdict import Verdict
-    from proxy.gateway.tls import Contexts
+    from proxy.gateway.tls import Contexts, DeviceTls
     from proxy.protocols.base import Inspector, ProtocolSpec, UpstreamState
 
 
@@ -65,6 +65,18 @@ class ClientLink(LinkFacts, Protocol):
     def evict(self) -> None: ...
     def pause(self) -> None: ...
     def decide_again(self) -> None: ...
+    def throttle(self, on: bool) -> None:
+        """Whether its device takes less than it sends, so that nothing more is to be read from it."""
+        ...
+
+    def cut(self) -> None:
+        """Ends it here and now, with what it still had under way to its device."""
+        ...
+
+    @property
+    def delivering(self) -> bool:
+        """The client is gone; what it sent is still on its way to the device."""
+        ...
 
 
 class Journal(Protocol):
@@ -117,11 +129,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds. Each covers its whole phase, not one read (T45). ``hold``: how long an act waits for its record."""
+    """Seconds. Each covers its whole phase, not one read (T45). ``hold``: how long an act waits for its record.
+
+    ``write_stall``: how long a client of a shared device has to take its answers. A client that has its connection to
+    the device for itself, and that device, may be slow; they are cut when they take nothing at all for so long, and at
+    the end, when only bytes are owed, after ``linger``. ``dial`` covers TCP and TLS.
+    """
 
     handshake: float = 5.0
     write_stall: float = 10.0
     goodbye: float = 1.0
+    linger: float = 60.0
     hold: float = 5.0
     dial: float = 3.0
     recheck: float = 60.0
@@ -131,7 +149,8 @@ class Timing:
 @dataclass(frozen=True, slots=True)
 class Entrance:
     """One listener, ready to be bound. ``contexts`` makes the TLS session of the next connection, None on a plain
-    one. ``name``, ``device`` and so on are the operator's words, safe to print."""
+    one; ``device_tls`` that of a connection to the device. ``name``, ``device`` and so on are the operator's words,
+    safe to print. ``secrets``: the content of the files that the protocol named."""
 
     name: str
     host: str
@@ -141,7 +160,8 @@ class Entrance:
     service: Service
     deny_style: str
     contexts: Contexts | None
-    secrets: Mapping[str, bytes] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    device_tls: DeviceTls | None = None
 
     @property
     def secured(self) -> bool:

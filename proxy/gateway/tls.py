@@ -39,14 +39,14 @@ class TlsFailure(Exception):
 
 
 class TlsSession:
-    """The server side of one connection."""
+    """One side of one connection: the server's, or with the name of a ``server`` its client's."""
 
     __slots__ = ("_incoming", "_object", "_outgoing", "ended", "ready")
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, server: str | None = None) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server is None, server)
         self.ready = False
         self.ended = False
 
@@ -179,6 +179,37 @@ def server_contexts(*, versions: Sequence[str], certificate: Path, key: Path, cl
         return context
 
     return Contexts(build)
+
+
+class DeviceTls:
+    """TLS towards one device. ``name`` is what its certificate must say: a host name, or an address."""
+
+    def __init__(self, context: ssl.SSLContext, name: str) -> None:
+        self._context = context
+        self._name = name
+
+    def session(self) -> TlsSession:
+        """A handshake of its own each time: a client resumes nothing that it was not told to."""
+        return TlsSession(self._context, self._name)
+
+
+def device_tls(*, ca: Path, name: str, certificate: Path | None = None, key: Path | None = None) -> DeviceTls:
+    """Raises OSError or ssl.SSLError when the files are not usable. ``certificate`` and ``key`` are our own.
+
+    Chain, dates, name and purpose are always checked. RFC 5280 to the letter is not asked for, as it is of the site's
+    own certificates: the authority of a broker is somebody else's, and one that leaves out a key identifier is common.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_TLS12_SUITES)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.check_hostname = True
+    context.hostname_checks_common_name = False
+    context.load_verify_locations(cafile=ca)
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return DeviceTls(context, name)
 
 
 def _text(error: Exception) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import socket
 from typing import TYPE_CHECKING
 
 from proxy.core.events import Event
 from proxy.core.reason import Reason
-from proxy.gateway.sockets import Alarm, Wire, tune
-from proxy.protocols.base import UpstreamEffects
+from proxy.gateway.connection import UNTAKEN, Connection
+from proxy.gateway.sockets import Alarm
+from proxy.protocols.base import UpstreamEffects, UpstreamState
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,12 +24,8 @@ if TYPE_CHECKING:
     from proxy.core.inventory import Device, Service
     from proxy.gateway.poller import Poller
     from proxy.gateway.ports import ClientLink, DeviceCounts, Journal, Timing
+    from proxy.gateway.tls import DeviceTls
     from proxy.protocols.base import Upstream
-
-READ = 65536
-UNTAKEN = 65536
-"""Bytes a device has not taken, above which its connection is cut. Messages that get an answer are bounded by the
-upstream; those that get none (a broadcast) are bounded by this alone."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +46,12 @@ class UpstreamDriver:
         journal: Journal,
         counts: DeviceCounts,
         single: bool,
+        tls: DeviceTls | None = None,
     ) -> None:
-        """``make`` builds the upstream, and another one if it fails. ``single``: for one link alone, gone with it."""
+        """``make`` builds the upstream, and another one if it fails. ``single``: for one link alone. Then neither side
+        is sent more than it takes, and what the link sent is delivered though it has left (`when_done`)."""
         self.device = device
+        self._tls = tls
         self._single = single
         self._make = make
         self._upstream = make()
@@ -66,13 +65,20 @@ class UpstreamDriver:
         self._out = UpstreamEffects()
         self._links: dict[int, ClientLink] = {}
         self._touched: dict[int, ClientLink] = {}
-        self._connections: dict[int, _Connection] = {}
+        self._connections: dict[int, Connection] = {}
+        self._finishing: set[Connection] = set()
+        self._done: Callable[[], None] | None = None
+        self._leaving = False
+        self._up = 0
+        self._unsent = 0
+        self._choked = False
+        self._throttled = False
         self._gathering = False
         self._alarm = Alarm(loop, self._rang)
 
     @property
     def connected(self) -> int:
-        return sum(connection.up for connection in self._connections.values())
+        return self._up
 
     def submit(self, link: ClientLink, messages: list[bytes], now: float) -> None:
         """Takes the messages; they are sent when all that is ready now was handled."""
@@ -81,6 +87,8 @@ class UpstreamDriver:
             self._links[number] = link
         for message in messages:
             self._upstream.submit(number, message, now, self._out)
+        if self._single and not self._up:
+            self._unsent += sum(map(len, messages))
         if not self._gathering:
             self._gathering = True
             self._poller.after_round(self._gathered)
@@ -89,12 +97,35 @@ class UpstreamDriver:
         if self._links.pop(link.number, None) is not None:
             self._guarded(lambda: self._upstream.leave(link.number, now, self._out), now)
         if self._single:
-            self.close()
+            self._leaving = True
+            self._alarm.cancel()
+            self._finish()
+
+    def when_done(self, done: Callable[[], None]) -> None:
+        """Calls back when nothing of a link that has left is on its way any more, or at once."""
+        if self._single:
+            self._done = done
+            self._look_if_done()
+        else:
+            done()
+
+    def throttle(self, on: bool) -> None:
+        """Whether the link takes less than the device says, so that nothing more is to be read from it."""
+        if self._single and on != self._throttled:
+            self._throttled = on
+            for connection in self._connections.values():
+                connection.throttle(on)
 
     def close(self) -> None:
+        """All connections, here and now."""
         self._alarm.cancel()
         for number in list(self._connections):
             self._close_connection(number)
+        finishing, self._finishing = self._finishing, set()
+        for connection in finishing:
+            connection.close()
+            self._counts.open -= 1
+        self._look_if_done()
 
     def _gathered(self) -> None:
         self._gathering = False
@@ -126,16 +157,19 @@ class UpstreamDriver:
             for number, chunks in out.device.items():
                 connection = self._connections.get(number)
                 if connection is not None:
-                    connection.send(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+                    if connection.send(chunks[0] if len(chunks) == 1 else b"".join(chunks)) and self._single:
+                        self._balance()
             out.device.clear()
         if out.hang_up:
-            for number in out.hang_up:
-                self._close_connection(number)
-            out.hang_up.clear()
+            numbers, out.hang_up = out.hang_up, []
+            for number in numbers:
+                self._hang_up(number)
         if out.dial:
             dials, out.dial = out.dial, []
             for number in dials:
                 self._dial(number, now)
+        if self._unsent:
+            self._balance()
         if out.events:
             events, out.events = out.events, []
             for client, event in events:
@@ -143,7 +177,8 @@ class UpstreamDriver:
         if out.clients or out.states:
             self._deliver(now)
         if out.wake is not None:
-            self._alarm.by(out.wake, now)
+            if not self._leaving:
+                self._alarm.by(out.wake, now)
             out.wake = None
 
     def _deliver(self, now: float) -> None:
@@ -155,13 +190,8 @@ class UpstreamDriver:
         links, touched = self._links, self._touched
         if not touched:
             self._poller.after_round(self._flush_links)
-        for number, state in states:
-            if (link := links.get(number)) is not None:
-                touched[number] = link
-                try:
-                    link.upstream_is(state, now)
-                except Exception:
-                    link.failed("news of the device")
+        if states:
+            self._tell([news for news in states if news[1] is UpstreamState.OPEN], now)
         for number, message in answers:
             if (link := links.get(number)) is not None:
                 touched[number] = link
@@ -169,6 +199,17 @@ class UpstreamDriver:
                     link.deliver(message, now)
                 except Exception:
                     link.failed("an answer")
+        if states:  # that it is lost comes behind what it said before
+            self._tell([news for news in states if news[1] is not UpstreamState.OPEN], now)
+
+    def _tell(self, states: list[tuple[int, UpstreamState]], now: float) -> None:
+        for number, state in states:
+            if (link := self._links.get(number)) is not None:
+                self._touched[number] = link
+                try:
+                    link.upstream_is(state, now)
+                except Exception:
+                    link.failed("news of the device")
 
     def _flush_links(self) -> None:
         touched, self._touched = self._touched, {}
@@ -192,24 +233,52 @@ class UpstreamDriver:
         if wanted is not None:
             self._alarm.by(wanted, now)
 
+    def _balance(self) -> None:
+        """For one link: nothing more is read from it while too much of what it sent waits, for the device or for the
+        connection to it. Once it is held back, that lasts until nothing waits."""
+        if not self._connections:
+            self._unsent = 0
+        waiting = self._unsent + sum(connection.untaken for connection in self._connections.values())
+        choked = waiting > UNTAKEN or (self._choked and waiting > 0)
+        if choked != self._choked:
+            self._choked = choked
+            for link in self._links.values():
+                link.throttle(choked)
+
     # Connections to the device.
 
     def _dial(self, number: int, now: float) -> None:
         """The address comes from the inventory and from nowhere else (T60)."""
         self._counts.dials += 1
-        connection = _Connection(self, number)
+        connection = Connection(
+            self,
+            number,
+            loop=self._loop,
+            poller=self._poller,
+            clock=self._clock,
+            timing=self._timing,
+            tls=self._tls,
+            patient=self._single,
+        )
         self._connections[number] = connection
         try:
-            connection.connect(self.device.address or "", self._service.port, self._timing.dial, now)
+            connection.connect(self.device.address or "", self._service.port, now)
         except OSError as error:
             self._loop.call_soon(self.connection_lost, connection, os.strerror(error.errno or errno.EIO))
 
-    def connection_up(self, connection: _Connection) -> None:
+    def connection_up(self, connection: Connection) -> None:
         now = self._clock()
         self._counts.open += 1
+        self._up += 1
+        self._unsent = 0
+        connection.throttle(self._throttled)
         self._guarded(lambda: self._upstream.opened(connection.number, now, self._out), now)
+        if self._single:
+            self._balance()
+        if self._leaving:
+            self._finish()
 
-    def connection_read(self, connection: _Connection, data: bytes) -> None:
+    def connection_read(self, connection: Connection, data: bytes) -> None:
         now = self._clock()
         self._counts.bytes_in += len(data)
         try:
@@ -219,7 +288,7 @@ class UpstreamDriver:
             return
         self._carry(now)
 
-    def connection_lost(self, connection: _Connection, why: str) -> None:
+    def connection_lost(self, connection: Connection, why: str) -> None:
         if self._connections.get(connection.number) is not connection:
             return
         now = self._clock()
@@ -231,99 +300,49 @@ class UpstreamDriver:
         detail = f"{self.device.id}:{self._service.port} {why}"
         self._journal.event(None, self.device.id, Event("device", reason=Reason.UPSTREAM_UNREACHABLE, detail=detail))
         self._guarded(lambda: self._upstream.lost(connection.number, now, self._out), now)
+        if self._single:
+            self._balance()
+            self._look_if_done()
+
+    def connection_drained(self) -> None:
+        if self._single:
+            self._balance()
 
     def connection_sent(self, count: int) -> None:
         self._counts.bytes_out += count
+
+    def connection_finished(self, connection: Connection) -> None:
+        if connection in self._finishing:
+            self._finishing.discard(connection)
+            self._counts.open -= 1
+        self._look_if_done()
+
+    def _hang_up(self, number: int) -> None:
+        connection = self._connections.get(number)
+        if connection is None or not self._single or not connection.up:
+            self._close_connection(number)
+            return
+        del self._connections[number]
+        self._up -= 1
+        self._finishing.add(connection)
+        connection.finish()
+
+    def _finish(self) -> None:
+        """The link has left. A connection that is still dialled for what the link sent is waited for."""
+        for number, connection in list(self._connections.items()):
+            if connection.up or not self._unsent:
+                self._hang_up(number)
+        self._look_if_done()
+
+    def _look_if_done(self) -> None:
+        if self._done is not None and not self._connections and not self._finishing:
+            done, self._done = self._done, None
+            done()
 
     def _close_connection(self, number: int) -> None:
         connection = self._connections.pop(number, None)
         if connection is not None:
             if connection.up:
                 self._counts.open -= 1
+                self._up -= 1
             connection.close()
-
-
-class _Connection:
-    """One TCP connection to the device: dialling, then up."""
-
-    def __init__(self, driver: UpstreamDriver, number: int) -> None:
-        self.number = number
-        self.up = False
-        self._driver = driver
-        self._loop = driver._loop
-        self._poller = driver._poller
-        self._sock: socket.socket | None = None
-        self._wire: Wire | None = None
-        self._alarm = Alarm(self._loop, self._too_long)
-        self._until = 0.0
-
-    def connect(self, host: str, port: int, seconds: float, now: float) -> None:
-        """Raises OSError when it fails at once. ``host`` is a literal address."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        tune(self._sock)
-        self._until = now + seconds
-        self._alarm.by(self._until, now)
-        code = self._sock.connect_ex((host, port))
-        if code not in (0, errno.EINPROGRESS):
-            raise OSError(code, os.strerror(code))
-        self._poller.add_writer(self._sock.fileno(), self._connected)
-
-    def send(self, data: bytes) -> None:
-        if self._wire is not None:
-            self._driver.connection_sent(len(data))
-            self._wire.send(data)
-            if len(self._wire.waiting) > UNTAKEN:
-                self._broken("does not take what it is sent")
-
-    def close(self) -> None:
-        self._alarm.cancel()
-        if self._wire is not None:
-            self._wire.close()
-        elif self._sock is not None:
-            self._poller.remove_writer(self._sock.fileno())
-            self._sock.close()
-        self._sock = self._wire = None
-
-    def _connected(self) -> None:
-        assert self._sock is not None  # noqa: S101 - only registered while there is one
-        if code := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._driver.connection_lost(self, os.strerror(code))
-            return
-        try:
-            self._sock.getpeername()
-        except OSError as error:
-            if error.errno == errno.ENOTCONN:
-                return  # still dialling: the event was for a socket that had this number before, in the same round
-        self._poller.remove_writer(self._sock.fileno())
-        self._alarm.cancel()
-        self.up = True
-        self._wire = Wire(self._poller, self._sock, on_error=self._broken, drained=_nothing)
-        self._wire.read_with(self._readable)
-        self._driver.connection_up(self)
-
-    def _readable(self) -> None:
-        assert self._sock is not None  # noqa: S101
-        try:
-            data = self._sock.recv(READ)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._driver.connection_lost(self, os.strerror(error.errno or errno.EIO))
-            return
-        if data:
-            self._driver.connection_read(self, data)
-        else:
-            self._driver.connection_lost(self, "closed the connection")
-
-    def _broken(self, why: str = "broke the connection") -> None:
-        # Told in the next turn: the driver may be in the middle of sending to this very connection.
-        self._loop.call_soon(self._driver.connection_lost, self, why)
-
-    def _too_long(self) -> None:
-        if not self.up and self._sock is not None:
-            self._driver.connection_lost(self, "did not accept the connection in time")
-
-
-def _nothing() -> None:
-    pass

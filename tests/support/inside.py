@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from proxy.core.events import Event
     from proxy.core.facts import ConnFacts
     from proxy.core.reason import Reason
-    from proxy.gateway.ports import ClientLink, LinkFacts
+    from proxy.gateway.ports import ClientLink, DeviceCounts, LinkFacts
+    from proxy.gateway.tls import DeviceTls
     from proxy.protocols.base import Decide, ProtocolSpec
     from tests.support.keys import Keys
 
@@ -100,7 +101,7 @@ def known(facts: ConnFacts) -> Principal:
     return Principal(f"at-{facts.peer_ip}", evidence=(Evidence("address", Outcome.MATCH, Strength.CLAIM),))
 
 
-QUICK = Timing(handshake=0.6, write_stall=0.6, goodbye=0.4, hold=0.6, dial=0.5, recheck=30.0, drain=0.2)
+QUICK = Timing(handshake=0.6, write_stall=0.6, goodbye=0.4, hold=0.6, dial=0.5, recheck=30.0, drain=0.2, linger=6.0)
 """Every deadline there is, short enough to be waited for."""
 
 
@@ -114,6 +115,7 @@ class Inside:
     device_host: str = "127.0.0.9"
     shared: bool = True
     keys: Keys | None = None
+    device_tls: DeviceTls | None = None
     versions: tuple[str, ...] = ("1.3",)
     timing: Timing = QUICK
     limits: Limits = field(default_factory=Limits)
@@ -164,6 +166,10 @@ class Inside:
         return self.gateway.listener_counts["door"]
 
     @property
+    def device_counts(self) -> DeviceCounts:
+        return self.gateway.device_counts["device"]
+
+    @property
     def links(self) -> list[ClientLink]:
         return list(self.gateway.links)
 
@@ -171,7 +177,17 @@ class Inside:
         origin = Origin("device.yaml", 1)
         service = Service(self.protocol.name, self.device_port, self.shared, self.options, origin)
         device = Device("device", "plc", None, self.device_host, origin, {self.protocol.name: service})
-        return Entrance("door", LOCAL, free_port(), self.protocol, device, service, "refuse", self._contexts())
+        return Entrance(
+            "door",
+            LOCAL,
+            free_port(),
+            self.protocol,
+            device,
+            service,
+            "refuse",
+            self._contexts(),
+            device_tls=self.device_tls,
+        )
 
     def _contexts(self) -> Contexts | None:
         if self.keys is None:

@@ -19,11 +19,16 @@ class Raw:
         self._loop = asyncio.get_running_loop()
 
     @classmethod
-    async def to(cls, port: int, *, source: str | None = None, receive_buffer: int | None = None) -> Raw:
+    async def to(
+        cls, port: int, *, source: str | None = None, receive_buffer: int | None = None, segment: int | None = None
+    ) -> Raw:
+        """``segment``: at most so many bytes in a packet, as on a wire; else it is 64 KiB, and small buffers crawl."""
         sock = socket.socket()
         sock.setblocking(False)
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if segment is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         if source is not None:
             sock.bind((source, 0))
         raw = cls(sock)

@@ -8,6 +8,7 @@ order; ``bye`` ends. Lines that begin with ``note`` come from the device unasked
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -314,8 +315,9 @@ def _conforms() -> ProtocolSpec:
 class ToyDevice:
     """Answers ``get 5`` with ``5 is 0`` or what was put there; keeps every line it received."""
 
-    def __init__(self, host: str = "127.0.0.9") -> None:
+    def __init__(self, host: str = "127.0.0.9", tls: ssl.SSLContext | None = None) -> None:
         self.host = host
+        self._tls = tls
         self.port = free_port(host)
         self.received: list[str] = []
         self.accepted = 0
@@ -332,7 +334,7 @@ class ToyDevice:
         await self.stop()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, self.host, self.port)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port, ssl=self._tls)
 
     async def stop(self) -> None:
         if self._server is not None:
