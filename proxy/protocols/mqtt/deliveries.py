@@ -29,17 +29,21 @@ def short_ack(frame: bytes) -> Ack | None:
 class Deliveries:
     """Bounded by the packet ids there are; a broker that keeps to Receive Maximum uses far fewer."""
 
-    __slots__ = ("_dropped", "_owed1", "_owed2")
+    __slots__ = ("_dropped", "_owed1", "_owed2", "_queued")
 
     def __init__(self) -> None:
         # Packet id -> our acknowledgement, or None while the client owes it; in the order of arrival.
         self._owed1: dict[int, bytes | None] = {}
         self._owed2: dict[int, bytes | None] = {}
         self._dropped: set[int] = set()
+        self._queued = 0
 
     def passed(self, qos: int, packet_id: int) -> None:
         self._dropped.discard(packet_id)
-        (self._owed1 if qos == 1 else self._owed2)[packet_id] = None
+        owed = self._owed1 if qos == 1 else self._owed2
+        if owed.get(packet_id) is not None:
+            self._queued -= 1
+        owed[packet_id] = None
 
     def passed_all(self, first: list[int], second: list[int]) -> None:
         """What a scanner walked over."""
@@ -57,14 +61,36 @@ class Deliveries:
         else:
             owed, word = self._owed2, ack(PUBREC, packet_id)
             self._dropped.add(packet_id)
+        if owed.get(packet_id) is None:
+            self._queued += 1
         owed[packet_id] = word
-        return _ready(owed)
+        return self._ready(owed)
 
     def acknowledged(self, first: int, packet_id: int) -> list[bytes]:
         """The client sent PUBACK or PUBREC: ours that waited behind it."""
         owed = self._owed1 if first == PUBACK else self._owed2
-        owed.pop(packet_id, None)
-        return _ready(owed)
+        if owed.pop(packet_id, None) is not None:
+            self._queued -= 1
+        return self._ready(owed)
+
+    def walk(self, data: bytes, at: int) -> int:
+        """The end of the run of short acknowledgements of the client that begins at ``at``; there is none to look for
+        while one of ours is among them."""
+        if self._dropped or self._queued:
+            return at
+        last = len(data) - 4
+        while at <= last:
+            first, number = data[at], data[at + 2] << 8 | data[at + 3]
+            if data[at + 1] != 2 or not number:
+                break
+            if first == PUBACK:
+                self._owed1.pop(number, None)
+            elif first == PUBREC:
+                self._owed2.pop(number, None)
+            elif first != PUBCOMP:
+                break
+            at += 4
+        return at
 
     def ours(self, packet_id: int) -> bool:
         """The client never saw it and cannot acknowledge it."""
@@ -77,13 +103,13 @@ class Deliveries:
         self._dropped.discard(packet_id)
         return ack(PUBCOMP, packet_id)
 
-
-def _ready(owed: dict[int, bytes | None]) -> list[bytes]:
-    words: list[bytes] = []
-    while owed:
-        packet_id, word = next(iter(owed.items()))
-        if word is None:
-            break
-        del owed[packet_id]
-        words.append(word)
-    return words
+    def _ready(self, owed: dict[int, bytes | None]) -> list[bytes]:
+        words: list[bytes] = []
+        while self._queued and owed:
+            packet_id, word = next(iter(owed.items()))
+            if word is None:
+                break
+            del owed[packet_id]
+            self._queued -= 1
+            words.append(word)
+        return words

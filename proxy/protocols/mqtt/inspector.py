@@ -107,6 +107,9 @@ class MqttInspector:
         after = publishing.scanner.walk(data, at, publishing.room)
         if after != at:
             publishing.walked()
+        elif session.opening is not None:
+            after = session.receiving.deliveries.walk(data, at)
+        if after != at:
             session.to_broker(data if after - at == len(data) else data[at:after], now, out)
         return after
 
@@ -191,6 +194,9 @@ class MqttInspector:
             after = receiving.scanner.walk(data, at, ROOM)
             if after != at:
                 receiving.walked()
+            elif session.phase is Phase.OPEN:
+                after = session.publishing.acknowledged(data, at)
+            if after != at:
                 out.client.append(data if after - at == end else data[at:after])
                 at = after
                 continue

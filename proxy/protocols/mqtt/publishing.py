@@ -13,7 +13,7 @@ from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.protocols.mqtt import answers, reasons
 from proxy.protocols.mqtt.asking import asked_by, describe, is_what_it_says, refusal
-from proxy.protocols.mqtt.deliveries import PUBREC, ack
+from proxy.protocols.mqtt.deliveries import PUBACK, PUBCOMP, PUBREC, ack
 from proxy.protocols.mqtt.framing import Malformed
 from proxy.protocols.mqtt.opening import ALIASES
 from proxy.protocols.mqtt.packets import encode
@@ -86,6 +86,21 @@ class Publishing:
                 for packet_id in ids:
                     self._refused.pop(packet_id, None)
                 ids.clear()
+
+    def acknowledged(self, data: bytes, at: int) -> int:
+        """The end of the run of short acknowledgements of the broker that begins at ``at``: they all pass."""
+        in_flight = self.in_flight
+        last = len(data) - 4
+        while at <= last:
+            first, number = data[at], data[at + 2] << 8 | data[at + 3]
+            if data[at + 1] != 2 or not number:
+                break
+            if first in (PUBACK, PUBCOMP):
+                in_flight.discard(number)
+            elif first != PUBREC:
+                break
+            at += 4
+        return at
 
     def judge(self, frame: bytes, packet: Publish, now: float, *, recorded: bool = False) -> Outcome:
         """Every PUBLISH is judged, DUP too, and a known packet id with another topic."""
