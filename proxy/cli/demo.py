@@ -15,43 +15,54 @@ from proxy.cli.exits import DONE, FINDINGS, EnvironmentFailure, Findings
 from proxy.cli.site import config_option, protocols
 
 if TYPE_CHECKING:
+    from proxy.demo.broker import Address, Broker
     from proxy.demo.workplace import Workplace
 
 CHECKOUT = Path(__file__).parents[2] / "bulkhead.yaml"
 """The demo site, when the command runs from a checkout."""
 FOLDER = Path(".demo")
-POLL_ONCE, POLL_LIVE = 0.2, 0.5
-"""Seconds between two polls of the SCADA."""
+ONCE, LIVE = (0.2, 0.5), (0.5, 1.0)
+"""Seconds between two polls of the SCADA, and between two readings of a sensor."""
+NEEDED = ("pymodbus", "aiomqtt")
 
 
 @click.command(name="demo")
 @config_option
 @click.option("--once", is_flag=True, help="Play every step once and end: 0 if nothing refused got through, else 1.")
+@click.option(
+    "--broker",
+    metavar="HOST:PORT",
+    help="An MQTT broker of your own (no TLS, no log-in) behind the gateway, instead of nats-server.",
+)
 @click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True)
-def command(config: Path | None, once: bool, output: str) -> int:
+def command(config: Path | None, once: bool, broker: str | None, output: str) -> int:
     """Run a simulated bottling cell behind the gateway; Ctrl-C ends it.
 
-    A SCADA polls a PLC, an engineer looks in, and an intruder tries what a real one would. Without --once it works in
-    ./.demo, on the ports that the demo site names, so that your own clients can join in.
+    A SCADA polls a PLC, sensors publish to a broker and a MES listens, and an intruder tries what a real one would.
+    Without --once it works in ./.demo, on the ports that the demo site names, so that your own clients can join in.
     """
     if output == "json" and not once:
         raise click.UsageError("-o json needs --once")
-    if find_spec("pymodbus") is None:
-        raise EnvironmentFailure("the demo needs the package pymodbus: pip install 'bulkhead[demo]'")
+    for package in NEEDED:
+        if find_spec(package) is None:
+            raise EnvironmentFailure(f"the demo needs the package {package}: pip install 'bulkhead[demo]'")
+    from proxy.demo.broker import look_at
     from proxy.demo.errors import DemoError, SiteError
     from proxy.demo.workplace import check_ports, make_folder, open_site, prepare
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ends like Ctrl-C: with all children gone
     found = _find(config)
+    address = _address(broker)
     try:
+        own = look_at(address) if address is not None else None
         site = open_site(found, protocols())  # its faults are told with the names of the person's own files
         if once:
             with tempfile.TemporaryDirectory(prefix="bulkhead-demo-") as temporary:
-                return _once(prepare(found, Path(temporary), protocols(), move_ports=True), output)
+                return _once(prepare(found, Path(temporary), protocols(), move_ports=True), own, output)
         check_ports(site)  # before the folder is emptied: the one who has them may be using it
         make_folder(FOLDER)
-        return _live(prepare(found, FOLDER.absolute(), protocols()))
+        return _live(prepare(found, FOLDER.absolute(), protocols()), own)
     except SiteError as fault:
         raise Findings(str(fault)) from fault
     except DemoError as fault:
@@ -68,11 +79,22 @@ def _find(given: Path | None) -> Path:
     return found
 
 
-def _once(place: Workplace, output: str) -> int:
-    from proxy.demo.once import as_json, as_text
-    from proxy.demo.plant import Plant
+def _address(broker: str | None) -> Address | None:
+    if broker is None:
+        return None
+    from proxy.demo.broker import parse
 
-    with Plant(place, POLL_ONCE) as plant:
+    try:
+        return parse(broker)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault), param_hint="--broker") from fault
+
+
+def _once(place: Workplace, own: Broker | None, output: str) -> int:
+    from proxy.demo.once import as_json, as_text
+    from proxy.demo.plant import Paces, Plant
+
+    with Plant(place, Paces(*ONCE), own) as plant:
         if output == "json":
             text, good = as_json(plant)
             click.echo(text)
@@ -81,15 +103,15 @@ def _once(place: Workplace, output: str) -> int:
     return DONE if good else FINDINGS
 
 
-def _live(place: Workplace) -> int:
+def _live(place: Workplace, own: Broker | None) -> int:
     from proxy.demo.guide import Guide
     from proxy.demo.live import Live
-    from proxy.demo.plant import Plant
+    from proxy.demo.plant import Paces, Plant
 
-    click.echo("starting the PLC and the gateway...", err=True)
+    click.echo("starting the PLC, the broker and the gateway...", err=True)
     live: Live | None = None
     try:
-        with Plant(place, POLL_LIVE) as plant:
+        with Plant(place, Paces(*LIVE), own) as plant:
             live = Live(plant, Guide(place), sys.stdout)
             live.go()
     except KeyboardInterrupt:

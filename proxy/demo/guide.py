@@ -7,12 +7,13 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.demo.workplace import MBAPS, PLAIN
+from proxy.demo.workplace import MBAPS, PLAIN, SENSORS
 
 if TYPE_CHECKING:
     from proxy.demo.workplace import Workplace
 
 SCRIPT = "read_counters.py"
+SHORT = 4
 _PYTHON = """\
 import pathlib, socket, ssl
 
@@ -36,26 +37,33 @@ class Guide:
         bind = place.listener(MBAPS).bind
         (place.folder / SCRIPT).write_text(_PYTHON.format(host=bind.host, port=bind.port))
 
-    def lines(self, width: int) -> list[str]:
-        """Whole commands: one too long for ``width`` goes on in the next line as a shell would take it."""
-        plain, mbaps = self._place.listener(PLAIN).bind, self._place.listener(MBAPS).bind
+    def lines(self, width: int, *, short: bool = False) -> list[str]:
+        """Whole commands: one too long for ``width`` goes on in the next line as a shell would take it. ``short``:
+        those with which one begins."""
+        plain, mbaps, sensors = (self._place.listener(name).bind for name in (PLAIN, MBAPS, SENSORS))
         certs = self._folder / "certs"
         poll = f"mbpoll -1 -m tcp -p {plain.port} -a 1"
         openssl = (
             f"openssl s_client -connect {mbaps} -CAfile {certs}/site-ca.crt"
             f" -cert {certs}/scada.crt -key {certs}/scada.key"
         )
+        mqtt = f"-h {sensors.host} -p {sensors.port}"
         commands = [
             ("read", f"{poll} -r 1 -c 5 {plain.host}"),
             ("write", f"{poll} -r 42 {plain.host} 7"),
+            ("hear", f"mosquitto_sub {mqtt} -v -t 'bottling/hall-1/line-2/#'"),
+            ("say", f"mosquitto_pub {mqtt} -t bottling/hall-1/line-2/news -m 7"),
             ("mbaps", f"python3 {self._folder / SCRIPT}"),
             ("mbaps", openssl),
             ("audit", f"tail -f {self._folder}/var/audit/*.jsonl"),
-            ("PLC", f"tail -f {self._folder / self._place.record.name}"),
+            (
+                "tapped",
+                f"tail -f {self._folder / self._place.record.name} {self._folder / self._place.uns_record.name}",
+            ),
             ("status", f"curl -s http://{self._place.site.admin}/status"),
         ]
         lines = ["Your own client, from another terminal (Ctrl-C here ends the plant):"]
-        for what, command in commands:
+        for what, command in commands[: SHORT if short else None]:
             first, *more = textwrap.wrap(command, max(40, width - 12), break_long_words=False, break_on_hyphens=False)
             lines.append(f"  {what:<7} {first}" + (" \\" if more else ""))
             lines += [f"          {part}" + (" \\" if part != more[-1] else "") for part in more]

@@ -36,7 +36,7 @@ class Keys:
             Leaf(GATEWAY, "gateway", None, GATEWAY_LIFE, ("localhost",), tuple(map(ip_address, sorted(gateway_ips)))),
             now,
         )
-        for name in ("scada", "mes", "engineer"):
+        for name in ("scada", "mes", "engineer", "sensor-3-2", "sensor-3-3"):
             self._folder.issue(Leaf(name), now)
         self._folder.issue(Leaf("anna", "person", OPERATOR), now)
         self._folder.issue(Leaf("visitor", "person"), now)

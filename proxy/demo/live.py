@@ -29,6 +29,9 @@ HERE = "127.0.0.1:"
 """Where those come from; the demo's own clients have other addresses."""
 
 
+UNITS = {"sensor-3-1": "C", "sensor-3-2": "C", "sensor-3-3": "% full"}
+
+
 class Live:
     """``go`` returns by KeyboardInterrupt alone. ``failed`` counts the steps that were not as expected."""
 
@@ -59,8 +62,9 @@ class Live:
                 self._draw(step)
                 self._take(self._runner.perform(step))
                 self._wait()
-            self._take(self._runner.account())
-            self._wait()
+            for result in self._runner.accounts():
+                self._take(result)
+                self._wait()
 
     def _take(self, result: Result) -> None:
         self.done += 1
@@ -88,8 +92,9 @@ class Live:
         width, height = self._screen.size
         table = Table.fitting(self._steps, width, paint)
         top = [clip(line, width) for line in self._header()]
-        bottom = [clip(line, width) for line in self._yours[-1 if height < LOW else -VISITORS :]]
-        bottom = ["", *bottom, *self._guide.lines(width)]
+        low = height < LOW
+        bottom = [clip(line, width) for line in self._yours[-1 if low else -VISITORS :]]
+        bottom = ["", *bottom, *self._guide.lines(width, short=low)]
         rows = [line for result in self._rows for line in self._row(table, result, width)]
         if step is not None:
             rows.append(table.waiting(step))
@@ -100,13 +105,23 @@ class Live:
     def _header(self) -> list[str]:
         health = self._plant.scada.health()
         place = self._plant.place
-        mbaps, old, plain = (place.listener(name).bind for name in LISTENERS)
-        where = f"mbaps {mbaps} (TLS 1.2: {old.port}), plain {plain}, PLC {':'.join(map(str, place.plc))}"
+        mbaps, old, plain, sensors, uns = (place.listener(name).bind for name in LISTENERS)
         times = f"last {health.last * 1000:.1f} ms, p99 {health.p99 * 1000:.1f} ms"
+        modbus = f"Modbus at {mbaps} (TLS), :{old.port} (TLS 1.2), :{plain.port} (plain)"
         return [
-            f"Bulkhead demo: {where}",
-            f"SCADA: {health.polls} polls, {health.failures} failed, {times}, {health.bottles} bottles",
-            f"Steps: {self.done}, {self.failed} not as expected",
+            f"Bulkhead demo: {modbus}; MQTT at {uns} (TLS), :{sensors.port} (plain)",
+            f"SCADA:   {health.polls} polls, {health.failures} failed, {times}, {health.bottles} bottles",
+            *self._floor(),
+            f"Steps:   {self.done}, {self.failed} not as expected",
+        ]
+
+    def _floor(self) -> list[str]:
+        floor = self._plant.floor.ledger.health()
+        values = ", ".join(f"{name} {value:.2f} {UNITS[name]}" for name, value in sorted(floor.values.items()))
+        times = f"last {floor.last * 1000:.1f} ms, p99 {floor.p99 * 1000:.1f} ms"
+        return [
+            f"Sensors: {floor.published} readings published, {floor.heard} heard by the MES, {times}",
+            f"         {values}",
         ]
 
     def _row(self, table: Table, result: Result, width: int) -> list[str]:

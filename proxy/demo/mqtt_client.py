@@ -17,12 +17,19 @@ class MqttClient(Connection):
     """Opens with CONNECT by itself: ``opened`` is the answer. An answer's kind is as `packets.answer` says."""
 
     def __init__(
-        self, speaker: Speaker, client_id: str, *, level: int = packets.V311, will: packets.Will | None = None
+        self,
+        speaker: Speaker,
+        client_id: str,
+        *,
+        level: int = packets.V311,
+        will: packets.Will | None = None,
+        along: bytes = b"",
     ) -> None:
+        """``along`` is sent in one go with the CONNECT, before any answer to it."""
         super().__init__(speaker)
         self._level = level
         self._dropped = False
-        self.send(packets.connect(client_id, level=level, will=will))
+        self.send(packets.connect(client_id, level=level, will=will) + along)
         self.opened = self.answer()
 
     def __exit__(self, *_: object) -> None:

@@ -24,8 +24,9 @@ def play(plant: Plant, took: Callable[[Result], None]) -> list[Result]:
     for step in all_steps():
         results.append(runner.perform(step))
         took(results[-1])
-    results.append(runner.account())
-    took(results[-1])
+    for result in runner.accounts():
+        results.append(result)
+        took(result)
     return results
 
 
@@ -58,10 +59,20 @@ def as_text(plant: Plant, say: Callable[[str], None]) -> bool:
 
     results = play(plant, took)
     good = sum(result.ok for result in results)
-    health = plant.scada.health()
     say("")
-    say(
-        f"{good} of {len(results)} as expected in {time.monotonic() - began:.1f} s;"
-        f" the SCADA polled {health.polls} times meanwhile, {health.failures} failed, p99 {health.p99 * 1000:.1f} ms"
-    )
+    say(f"{good} of {len(results)} as expected in {time.monotonic() - began:.1f} s; meanwhile")
+    for line in meanwhile(plant):
+        say(f"  {line}")
     return good == len(results)
+
+
+def meanwhile(plant: Plant) -> list[str]:
+    """How those fared who had nothing to do with the steps."""
+    cell, floor = plant.scada.health(), plant.floor.ledger.health()
+    sensors = (
+        f"the sensors published {floor.published} readings, the MES heard {floor.heard}, {floor.gaps} out of order"
+    )
+    return [
+        f"the SCADA polled {cell.polls} times, {cell.failures} failed, p99 {cell.p99 * 1000:.1f} ms",
+        f"{sensors}, p99 {floor.p99 * 1000:.1f} ms",
+    ]

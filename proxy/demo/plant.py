@@ -1,4 +1,4 @@
-"""The running plant: PLC, gateway, SCADA, and everything a step needs to act and to see what came of it."""
+"""The running plant: PLC, broker, gateway, SCADA, sensors, and all a step needs to act and to see what came of it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from proxy.demo import broker
 from proxy.demo.audit_log import AuditLog
 from proxy.demo.connection import Door, Speaker
 from proxy.demo.errors import DemoError
+from proxy.demo.floor import EDGE, MES, VOICES, Floor, Setup
 from proxy.demo.keys import Keys
 from proxy.demo.processes import Child, is_ready, python
 from proxy.demo.recording import Recording
 from proxy.demo.scada import Scada
-from proxy.demo.workplace import MBAPS, OLD, PLAIN, PLC
+from proxy.demo.uns_recording import UnsRecording
+from proxy.demo.workplace import MBAPS, OLD, PLAIN, PLC, SENSORS, UNS_DOOR
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from proxy.demo.broker import Broker
     from proxy.demo.tls import Papers
     from proxy.demo.workplace import Workplace
 
 MASTER, STATION, OFFICE, ANNA, VISITOR, INTRUDER = (f"127.0.0.{n}" for n in (10, 20, 11, 30, 31, 66))
+FIRST, SECOND, THIRD = (f"127.0.0.{n}" for n in (41, 42, 43))
 """Where the speakers sit. On loopback anybody may take any address, as on a plant's flat network."""
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -34,34 +39,60 @@ class Doors:
     mbaps: Door
     old: Door
     plain: Door
+    sensors: Door
+    uns: Door
+
+
+@dataclass(frozen=True, slots=True)
+class Paces:
+    """Seconds between two polls of the SCADA, and between two readings of a sensor."""
+
+    poll: float
+    reading: float
 
 
 class Plant:
-    """A context manager: everything runs inside, nothing is left after it. Entering raises DemoError, OSError."""
+    """A context manager: everything runs inside, nothing is left after it. Entering raises DemoError, OSError.
 
-    def __init__(self, place: Workplace, poll: float) -> None:
+    ``own``: a broker that the person named, looked at before; else one is started. Then ``broker`` and ``floor`` are
+    there once it is entered.
+    """
+
+    broker: Broker
+    floor: Floor
+
+    def __init__(self, place: Workplace, paces: Paces, own: Broker | None = None) -> None:
         self.place = place
         self.doors = Doors(
-            self._door(MBAPS, ssl.TLSVersion.TLSv1_3), self._door(OLD, ssl.TLSVersion.TLSv1_2), self._door(PLAIN)
+            self._door(MBAPS, ssl.TLSVersion.TLSv1_3),
+            self._door(OLD, ssl.TLSVersion.TLSv1_2),
+            self._door(PLAIN),
+            self._door(SENSORS),
+            self._door(UNS_DOOR, ssl.TLSVersion.TLSv1_3),
         )
         hosts = {listener.bind.host for listener in place.site.listeners}
         self.keys = Keys(place.site.certs, place.site.name, hosts)
         self.recording = Recording(place.record)
+        self.uns_recording = UnsRecording(place.uns_record, VOICES)
         self.audit = AuditLog(place.site.state / "audit")
-        self.scada = Scada(Speaker(self.doors.mbaps, MASTER, self.keys.of("scada")), poll)
+        self.scada = Scada(Speaker(self.doors.mbaps, MASTER, self.keys.of("scada")), paces.poll)
+        self._paces = paces
+        self._own = own
         self._running = ExitStack()
         self._children: list[Child] = []
 
     def __enter__(self) -> Plant:
         with self._running:
             self._start_plc()
+            self._start_uns()
             self._start_gateway()
             self.scada.start()
             self._running.callback(self.scada.stop)
+            self._start_floor()
             if not self.scada.polls_from_now():
-                self.check()
-                said = "\n".join(child.last_lines() for child in self._children)
-                raise DemoError(f"the SCADA gets no answer through the gateway; PLC and gateway say:\n{said}")
+                raise self._mute("the SCADA gets no answer through the gateway")
+            if not self.floor.heard_from_now():
+                raise self._mute("the MES does not hear the sensors through the gateway")
             self._running = self._running.pop_all()
         return self
 
@@ -81,9 +112,14 @@ class Plant:
         return Speaker(door or self.doors.mbaps, source, papers)
 
     def check(self) -> None:
-        """Raises DemoError if the PLC or the gateway is gone."""
+        """Raises DemoError if the PLC, the broker or the gateway is gone."""
         for child in self._children:
             child.raise_if_ended()
+
+    def _mute(self, what: str) -> DemoError:
+        self.check()
+        said = "\n".join(child.last_lines() for child in self._children)
+        return DemoError(f"{what}; what its parts say:\n{said}")
 
     def _door(self, name: str, version: ssl.TLSVersion | None = None) -> Door:
         bind = self.place.listener(name).bind
@@ -93,14 +129,37 @@ class Plant:
         host, port = self.place.plc
         log = self.place.folder / "plc.log"
         plc = Child(f"the PLC ({PLC})", python("proxy.demo.plc", f"{host}:{port}", str(self.place.record)), log)
-        self._running.callback(plc.stop)
-        self._children.append(plc)
+        self._keep(plc)
         plc.wait_until(lambda: plc.says("PLC on"))
+
+    def _start_uns(self) -> None:
+        self.broker = self._own or broker.start(self.place.folder, self._keep)
+        here, there = (broker.text_of(address) for address in (self.place.uns, self.broker.address))
+        words = python("proxy.demo.tap", here, there, str(self.place.uns_record))
+        tap = Child("the tap in front of the broker", words, self.place.folder / "tap.log")
+        self._keep(tap)
+        tap.wait_until(lambda: tap.says("tap on"))
 
     def _start_gateway(self) -> None:
         admin = self.place.site.admin
         words = python("proxy", "run", "--config", str(self.place.config))
         gateway = Child("the gateway", words, self.place.folder / "gateway.log")
-        self._running.callback(gateway.stop)
-        self._children.append(gateway)
+        self._keep(gateway)
         gateway.wait_until(lambda: is_ready(admin.host, admin.port))
+
+    def _start_floor(self) -> None:
+        uns, keys = self.doors.uns, self.keys
+        speakers = {
+            "sensor-3-1": Speaker(self.doors.sensors, FIRST),
+            "sensor-3-2": Speaker(uns, SECOND, keys.of("sensor-3-2")),
+            EDGE: Speaker(uns, THIRD, keys.of(EDGE)),
+            MES: Speaker(uns, OFFICE, keys.of(MES)),
+        }
+        cell = self.place.site.devices[EDGE].place or ""
+        self.floor = Floor(Setup(speakers, cell, self._paces.reading, self.broker.version5))
+        self.floor.start()
+        self._running.callback(self.floor.stop)
+
+    def _keep(self, child: Child) -> None:
+        self._running.callback(child.stop)
+        self._children.append(child)

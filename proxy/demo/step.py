@@ -1,7 +1,7 @@
 """One step of the demo, and the judge of it: what a client did, what it should come to, and what it came to.
 
-Four witnesses, none of whom the demo can talk into anything: the client's own socket, the tap in front of the PLC, the
-gateway's audit log, and the SCADA that polled meanwhile.
+Four witnesses, none of whom the demo can talk into anything: the client's own socket, the tap behind the gateway, the
+gateway's audit log, and bystanders who must not notice: the SCADA that polls, the sensors that publish to the MES.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from proxy.demo import frames
+from proxy.demo.side import PLC
 
 if TYPE_CHECKING:
     from proxy.demo.audit_log import Fields
     from proxy.demo.connection import Answer, Connection
     from proxy.demo.plant import Plant
     from proxy.demo.recording import Arrived
+    from proxy.demo.side import Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +49,26 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Expect:
     """``answers`` are kinds (`client.Answer`), ``allowed`` the rules that let something through, ``reason`` the code of
-    a refusal, ``arrives`` the frames (`frames.content`) that reach the PLC: these and no others."""
+    a refusal, ``arrives`` the contents (`frames.content`, `packets.content`) that come through: these and no others.
+    ``heard`` are the topics on which the MES hears something besides the sensors' own words."""
 
     answers: tuple[str, ...]
     allowed: tuple[str, ...] = ()
     reason: str = ""
     arrives: tuple[bytes, ...] = ()
+    heard: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``who`` tries ``name``; ``play`` does it."""
+    """``who`` tries ``name``; ``play`` does it. ``without5``: what it comes to if the broker speaks no MQTT 5."""
 
     who: str
     name: str
     play: Callable[[Plant], Seen]
     expect: Expect
+    side: Side = PLC
+    without5: Expect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +111,15 @@ class Result:
 
 
 def judge(step: Step, seen: Seen, arrived: Arrived, ruling: Ruling, undisturbed: Claim, *, alone: bool) -> Result:
-    """``arrived`` is without the SCADA's polls. ``alone``: nobody but the demo uses this gateway, so whatever the step
-    does not account for is a fault; otherwise only this step's own frames are looked for."""
+    """``arrived`` is without what the bystanders say. ``alone``: nobody but the demo uses this gateway, so what
+    the step does not account for is a fault; otherwise only this step's own frames are looked for."""
     expect = step.expect
     kinds = tuple(answer.kind for answer in seen.answers)
     claims = (
         Claim(_sequence(expect.answers), _sequence(kinds), kinds == expect.answers),
         Claim(_ruled(expect.allowed, expect.reason), _ruling(ruling), _same(expect, ruling)),
         _arrival(step, seen, arrived, alone=alone),
+        *((_hearing(expect, arrived, alone=alone),) if step.side.heard else ()),
         *seen.claims,
         undisturbed,
     )
@@ -132,10 +138,7 @@ def forbidden(step: Step, seen: Seen) -> set[bytes]:
     """What this step sent and what must not come out behind the gateway, cut as well as broken bytes can be."""
     contents: set[bytes] = set()
     for stream in seen.sent:
-        whole, rest = frames.cut(stream)
-        contents.update(whole)
-        if len(rest) > frames.HEADER:
-            contents.add(rest[frames.HEADER :])
+        contents.update(step.side.cut(stream)[0])
     return contents - set(step.expect.arrives)
 
 
@@ -146,16 +149,30 @@ def _arrival(step: Step, seen: Seen, arrived: Arrived, *, alone: bool) -> Claim:
     else:
         ok = arrived.frames >= wanted and not (forbidden(step, seen) & set(arrived.frames))
     there = arrived.frames if alone or not ok else arrived.frames & wanted
-    text = f"PLC received {_frames(there)}"
-    if not ok:
-        text += f" ({', '.join(frame.hex(' ') for frame in there)})"
-        text += f" and {len(arrived.rest)} bytes that are no frame" if arrived.rest else ""
-    return Claim(f"PLC receives {_frames(wanted)}", text, ok)
+    side = step.side
+    text = f"{side.name} received {_many(there.total(), side.noun)}"
+    if not ok and there:
+        text += f" ({', '.join(map(side.show, there))})"
+    if not ok and arrived.rest:
+        text += f" and {len(arrived.rest)} bytes that are no {side.noun}"
+    if arrived.left_open:
+        text += f", {_many(arrived.left_open, 'connection')} left open"
+    return Claim(f"{side.name} receives {_many(wanted.total(), side.noun)}", text, ok and not arrived.left_open)
 
 
-def _frames(counted: Counter[bytes]) -> str:
-    count = counted.total()
-    return "nothing" if not count else f"{count} frame{'s' if count > 1 else ''}"
+def _hearing(expect: Expect, arrived: Arrived, *, alone: bool) -> Claim:
+    wanted, heard = Counter(expect.heard), Counter(arrived.heard)
+    ok = heard == wanted if alone else heard >= wanted
+    there = heard if alone or not ok else heard & wanted
+    return Claim(_told(wanted), _told(there), ok)
+
+
+def _told(topics: Counter[str]) -> str:
+    return f"MES hears of {', '.join(sorted(topics.elements()))}" if topics else "MES hears nothing of it"
+
+
+def _many(count: int, noun: str) -> str:
+    return "nothing" if not count else f"{count} {noun}{'s' if count > 1 else ''}"
 
 
 def _sequence(kinds: tuple[str, ...]) -> str:

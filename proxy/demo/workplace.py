@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 MARK = ".bulkhead-demo"
 MBAPS, OLD, PLAIN = "cell-3-modbus", "cell-3-tls12", "cell-3-plain"
-LISTENERS = (MBAPS, OLD, PLAIN)
-DEVICES = ("plc-3a", "scada", "mes", "engineer")
-PLC = "plc-3a"
+SENSORS, UNS_DOOR = "cell-3-sensors", "uns"
+LISTENERS = (MBAPS, OLD, PLAIN, SENSORS, UNS_DOOR)
+PLC, UNS = "plc-3a", "uns"
+DEVICES = (PLC, UNS, "scada", "mes", "engineer", "sensor-3-1", "sensor-3-2", "sensor-3-3")
+SERVED = {PLC: "modbus", UNS: "mqtt"}
+"""The devices behind the gateway, and what each speaks."""
 BELOW_EPHEMERAL = range(20_000, 32_000)
 """The kernel gives none of these to an outgoing connection, so a free one stays free."""
 COPIED = ("policies", "fingerprints")
@@ -32,7 +35,7 @@ COPIED = ("policies", "fingerprints")
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A valid site of the demo's own. ``plc`` is where the gateway looks for the PLC."""
+    """A valid site of the demo's own. ``plc`` and ``uns`` are where the gateway looks for these two."""
 
     folder: Path
     site: Site
@@ -46,8 +49,16 @@ class Workplace:
         return self.folder / "plc-received.jsonl"
 
     @property
+    def uns_record(self) -> Path:
+        return self.folder / "uns-received.jsonl"
+
+    @property
     def plc(self) -> tuple[str, int]:
-        return _plc(self.site)
+        return _served(self.site, PLC)
+
+    @property
+    def uns(self) -> tuple[str, int]:
+        return _served(self.site, UNS)
 
     def listener(self, name: str) -> Listener:
         return next(listener for listener in self.site.listeners if listener.name == name)
@@ -90,7 +101,8 @@ def prepare(
 def check_ports(site: Site) -> None:
     """Raises DemoError naming the first address that is taken."""
     binds = {listener.name: (listener.bind.host, listener.bind.port) for listener in site.listeners}
-    for what, address in {**binds, "admin": (site.admin.host, site.admin.port), "the PLC": _plc(site)}.items():
+    served = {f"the {name.upper()}": _served(site, device) for name, device in (("PLC", PLC), ("UNS", UNS))}
+    for what, address in {**binds, "admin": (site.admin.host, site.admin.port), **served}.items():
         if (fault := _fault(address)) is not None:
             where = f"{address[0]}:{address[1]} ({what})"
             raise DemoError(f"{where}: {fault.strerror}; is another demo running?") from fault
@@ -109,23 +121,24 @@ def open_site(config: Path, protocols: Mapping[str, ProtocolSpec]) -> Site:
     return loaded.site
 
 
-def _plc(site: Site) -> tuple[str, int]:
-    device = site.devices[PLC]
-    return device.address or "", device.services["modbus"].port
+def _served(site: Site, name: str) -> tuple[str, int]:
+    device = site.devices[name]
+    return device.address or "", device.services[SERVED[name]].port
 
 
 def _move(place: Workplace) -> None:
     """Rewrites the ports in the copied files; all else in them stays as it is written."""
     site = place.site
     old = [str(bind) for bind in (site.admin, *(listener.bind for listener in site.listeners))]
-    *new, plc = _free_ports(len(old) + 1)
+    new = _free_ports(len(old) + len(SERVED))
     text = place.config.read_text()
-    for bind, port in zip(old, new, strict=True):
+    for bind, port in zip(old, new, strict=False):
         text = _replace(text, rf"{re.escape(bind)}(?!\d)", f"{bind.rpartition(':')[0]}:{port}", place.config)
     place.config.write_text(text)
-    file = place.folder / site.devices[PLC].origin.file
-    port = site.devices[PLC].services["modbus"].port
-    file.write_text(_replace(file.read_text(), rf"\bport: *{port}\b", f"port: {plc}", file))
+    for (name, service), moved in zip(SERVED.items(), new[len(old) :], strict=True):
+        file = place.folder / site.devices[name].origin.file
+        port = site.devices[name].services[service].port
+        file.write_text(_replace(file.read_text(), rf"\bport: *{port}\b", f"port: {moved}", file))
 
 
 def _replace(text: str, pattern: str, new: str, file: Path) -> str:

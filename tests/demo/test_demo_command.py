@@ -20,6 +20,8 @@ from tests.support.net import wait_until
 TOP = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "proxy", "demo"]
 LONG = 120
+CHILDREN = 4
+"""PLC, broker, tap and gateway."""
 pytestmark = [pytest.mark.system, pytest.mark.timeout(LONG)]
 
 
@@ -27,19 +29,19 @@ def demo(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*DEMO, *words], cwd=folder, capture_output=True, text=True, timeout=LONG)
 
 
-def site_with(folder: Path, *changes: tuple[str, str]) -> Path:
+def site_with(folder: Path, *changes: tuple[str, str], surface: str = "cell-3") -> Path:
     """The demo site with its policy changed. Returns the config."""
     for name in ("policies", "fingerprints"):
         shutil.copytree(TOP / name, folder / name)
     shutil.copy(TOP / "bulkhead.yaml", folder)
-    surface = folder / "policies/surfaces/cell-3.yaml"
-    text = surface.read_text()
+    file = folder / f"policies/surfaces/{surface}.yaml"
+    text = file.read_text()
     for old, new in changes:
         assert text.count(old) == 1, f"{old!r} stands there {text.count(old)} times"
         text = text.replace(old, new)
-    head, tests, _ = text.partition("\n# Questions to this policy")  # its own tests would stop the gateway first
+    head, tests, _ = text.partition("\ntests:\n")  # its own tests would stop the gateway first
     assert tests
-    surface.write_text(head + "\n...\n")
+    file.write_text(head + "\n...\n")
     return folder / "bulkhead.yaml"
 
 
@@ -49,7 +51,8 @@ def test_once_every_step_is_as_expected(tmp_path: Path) -> None:
     assert [step for step in result["steps"] if not step["ok"]] == []
     assert result["ok"] is True
     assert ran.returncode == 0
-    assert len(result["steps"]) >= 20
+    assert len(result["steps"]) >= 60
+    assert set(result) == {"steps", "ok"}
     assert all(set(step) == {"name", "expected", "observed", "ok"} for step in result["steps"])
     assert all(step["expected"] and step["observed"] for step in result["steps"])
     assert list(tmp_path.iterdir()) == []
@@ -76,6 +79,36 @@ def test_a_policy_that_lets_too_much_through_turns_it_red(tmp_path: Path) -> Non
     assert ran.returncode == 1
 
 
+def test_at_the_broker_as_well(tmp_path: Path) -> None:
+    config = site_with(
+        tmp_path,
+        ('publish: ["{place}/{device}/#"]', 'publish: ["{place}/#"]'),
+        ('share: ["$share/mes/bottling/hall-1/line-2/#"]', 'share: ["$share/*/bottling/hall-1/line-2/#"]'),
+        ('will: ["{place}/{device}/state"]', 'will: ["{place}/+/state"]'),
+        (
+            'from: mes\n    to: uns\n    mqtt:\n      connect: { client_id: ["{device}", "{device}-*"] }',
+            "from: mes\n    to: uns\n    mqtt:",
+        ),
+        surface="uns",
+    )
+    ran = demo("--once", "-o", "json", "--config", str(config), folder=tmp_path)
+    result = json.loads(ran.stdout)
+    wrong = {step["name"]: step["observed"] for step in result["steps"] if not step["ok"]}
+    assert set(wrong) == {
+        "intruder as sensor: another sensor's topic",
+        "intruder as sensor: a Will on another's topic",
+        "intruder as sensor: topic alias moved (MQTT 5)",
+        "intruder as sensor: QoS 2 refused, the next allowed",
+        "intruder as MES: takes sensor-3-1's client id",
+        "intruder as MES: $share around a filter",
+        "the UNS: its whole record, every packet",
+    }
+    foreign = "bottling/hall-1/line-2/cell-3/sensor-3-1/temperature"
+    assert f"PUBLISH {foreign} qos 1" in wrong["intruder as sensor: another sensor's topic"]
+    assert "CONNECT mes:sensor-3-1" in wrong["intruder as MES: takes sensor-3-1's client id"]
+    assert ran.returncode == 1
+
+
 def test_it_goes_on_until_it_is_interrupted_and_leaves_nobody_behind(tmp_path: Path) -> None:
     output, folder, source = tmp_path / "output", tmp_path / ".demo", tmp_path / "site"
     source.mkdir()
@@ -91,7 +124,7 @@ def test_it_goes_on_until_it_is_interrupted_and_leaves_nobody_behind(tmp_path: P
         )
         assert child.poll() is None, output.read_text()
         running = processes_of(folder)
-        assert len(running) == 2, running
+        assert len(running) == CHILDREN, running
         # Somebody's own client, as the guide says.
         answer = subprocess.run(
             [sys.executable, str(folder / "read_counters.py")], capture_output=True, text=True, timeout=20
@@ -116,7 +149,7 @@ def test_a_killed_demo_takes_its_children_along(tmp_path: Path) -> None:
             [*DEMO, "--once"], cwd=tmp_path, stdout=out, stderr=out, env={**os.environ, "TMPDIR": str(tmp_path)}
         )
     try:
-        wait_until(lambda: child.poll() is not None or len(processes_of(tmp_path)) == 2, 60, "its children run")
+        wait_until(lambda: child.poll() is not None or len(processes_of(tmp_path)) == CHILDREN, 60, "its children run")
         assert child.poll() is None, (tmp_path / "output").read_text()
     finally:
         child.kill()
@@ -129,6 +162,7 @@ def test_a_killed_demo_takes_its_children_along(tmp_path: Path) -> None:
     [
         (["-o", "json"], 2, "-o json needs --once"),
         (["--once", "--config", "nowhere.yaml"], 1, "nowhere.yaml"),
+        (["--once", "--broker", "127.0.0.1"], 2, "is not HOST:PORT"),
     ],
 )
 def test_wrong_calls(tmp_path: Path, words: list[str], code: int, says: str) -> None:
@@ -150,14 +184,15 @@ def test_a_taken_port_ends_it_before_anything_is_touched(tmp_path: Path) -> None
     assert not (tmp_path / ".demo").exists()
 
 
-def test_without_pymodbus_it_says_so_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("package", ["pymodbus", "aiomqtt"])
+def test_without_a_package_it_says_so_in_one_line(tmp_path: Path, package: str) -> None:
     # A finder in front of the real ones, as if the package had not been installed.
-    hide = "import sys; sys.modules['pymodbus'] = None; from proxy.cli.main import main; main()"
+    hide = f"import sys; sys.modules['{package}'] = None; from proxy.cli.main import main; main()"
     ran = subprocess.run(
         [sys.executable, "-c", hide, "demo", "--once"], cwd=tmp_path, capture_output=True, text=True, timeout=LONG
     )
     assert ran.returncode == 3
-    assert ran.stderr.splitlines() == ["Error: the demo needs the package pymodbus: pip install 'bulkhead[demo]'"]
+    assert ran.stderr.splitlines() == [f"Error: the demo needs the package {package}: pip install 'bulkhead[demo]'"]
 
 
 def processes_of(folder: Path) -> list[str]:

@@ -6,12 +6,16 @@ import shutil
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from proxy.cli.site import protocols
 from proxy.demo.errors import DemoError, SiteError
-from proxy.demo.workplace import PLC, check_ports, make_folder, open_site, prepare
+from proxy.demo.workplace import SERVED, check_ports, make_folder, open_site, prepare
+
+if TYPE_CHECKING:
+    from proxy.site import Site
 
 TOP = Path(__file__).parents[2]
 
@@ -36,15 +40,24 @@ def test_the_copy_on_other_ports_says_the_same(tmp_path: Path) -> None:
     source = open_site(TOP / "bulkhead.yaml", protocols())
     place = prepare(TOP / "bulkhead.yaml", tmp_path, protocols(), move_ports=True)
     site = place.site
-    old = {source.admin.port, *(one.bind.port for one in source.listeners), source.devices[PLC].services["modbus"].port}
-    new = {site.admin.port, *(one.bind.port for one in site.listeners), place.plc[1]}
+    old = {source.admin.port, *(one.bind.port for one in source.listeners), *_ports(source)}
+    new = {site.admin.port, *(one.bind.port for one in site.listeners), *_ports(site)}
+    assert {place.plc[1], place.uns[1]} == set(_ports(site))
     assert len(new) == len(old)
     assert not new & old
     assert [one.name for one in site.listeners] == [one.name for one in source.listeners]
     assert {one.bind.host for one in site.listeners} == {one.bind.host for one in source.listeners}
     assert site.surfaces == source.surfaces
-    services = {"modbus": replace(site.devices[PLC].services["modbus"], port=15020)}
-    assert {**site.devices, PLC: replace(site.devices[PLC], services=services)} == source.devices
+    for name, port in zip(SERVED, _ports(source), strict=True):
+        (kind, service), *_ = site.devices[name].services.items()
+        device = replace(site.devices[name], services={kind: replace(service, port=port)})
+        assert device == source.devices[name]
+    others = set(site.devices) - set(SERVED)
+    assert {name: site.devices[name] for name in others} == {name: source.devices[name] for name in others}
+
+
+def _ports(site: Site) -> list[int]:
+    return [site.devices[name].services[kind].port for name, kind in SERVED.items()]
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
