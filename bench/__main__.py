@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bench.environment import Cores, Unmeasurable
 from bench.mqtt import plan as mqtt_plan
 from bench.mqtt import session as mqtt_session
+from bench.mqtt.bulkhead import MqttBulkhead
 from bench.mqtt.peers import HAProxy as MqttHAProxy
 from bench.mqtt.peers import NginxTls
 from bench.mqtt.session import MqttSession
@@ -45,7 +46,7 @@ def all_peers() -> dict[str, Peer]:
 
 
 def all_mqtt_peers() -> dict[str, MqttPeer]:
-    peers: list[MqttPeer] = [MqttHAProxy(), NginxTls()]
+    peers: list[MqttPeer] = [MqttBulkhead(), MqttHAProxy(), NginxTls()]
     return {peer.name: peer for peer in peers}
 
 

@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 QUIET, FLOOD, FLOOD_BURNT, REFUSED, REFUSED_BURNT = "quiet", "allowed", "allowed-burnt", "refused", "refused-burnt"
 SITUATIONS = (QUIET, FLOOD, FLOOD_BURNT, REFUSED, REFUSED_BURNT)
 BURST_US = 1000  # about what Bulkhead takes for one full read of a flood before it looks at the others
+NICE = -10  # other programs on the machine disturb less, where that is allowed
+FLOODER_NICE = 0  # it needs little of its core to outrun the broker, and must not be what the broker waits for
 HEAD_START = 0.5  # seconds that a flood has before the honest devices are watched
 
 
@@ -108,7 +110,7 @@ class Devices:
             "--until-term", *(["--refused", "1"] if refused else []),
         ]  # fmt: skip
         command = self.generator.command("flood", target, options, client=FLOODER)
-        with Flooding(command, self.generator.prepare) as flood:
+        with Flooding(command, ordinary(self.cores.load, nice=FLOODER_NICE)) as flood:
             time.sleep(HEAD_START)
             yield flood
 
@@ -126,19 +128,33 @@ class Devices:
                 process.kill()
 
 
-def ordinary(core: int) -> Callable[[], None]:
+def ordinary(core: int, *, nice: int = NICE) -> Callable[[], None]:
     """Pinned, and scheduled as programs usually are: with real-time priority the burner would let nobody else run."""
 
     def prepare() -> None:
         pinned(core)()
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        make_ordinary(os.getpid(), nice)
 
     return prepare
 
 
-def make_ordinary(pid: int) -> None:
+def instrument(core: int) -> Callable[[], None]:
+    """For the honest devices, who sleep most of the time: what is measured must not be their own wait for a core that
+    the broker and the flooder use up. Without the right to real-time priority they have to wait."""
+
+    def prepare() -> None:
+        pinned(core)()
+        with suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+    return prepare
+
+
+def make_ordinary(pid: int, nice: int = NICE) -> None:
     for task in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setscheduler(int(task.name), os.SCHED_OTHER, os.sched_param(0))
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, int(task.name), nice)
 
 
 def measure(devices: Devices, plan: MqttPlan, found: Fairness, say: Callable[[str], None]) -> None:

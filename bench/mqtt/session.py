@@ -131,7 +131,7 @@ class MqttSession:
             own = Path(tempfile.mkdtemp(prefix="mqtt-fairness", dir=folder))
             bulkhead = peer.start(Setting(own, broker, certificates, self.cores.proxy))
             stack.callback(bulkhead.stop)
-            generator = MqttGenerator(tools.mqttgen, fairness.ordinary(self.cores.load), certificates, broker)
+            generator = MqttGenerator(tools.mqttgen, fairness.instrument(self.cores.load), certificates, broker)
             devices = fairness.Devices(generator, bulkhead, tools.burner, self.cores, self.plan)
             found = fairness.Fairness()
             try:
