@@ -11,7 +11,6 @@ import gc
 import logging
 import os
 import resource
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,11 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proxy import keys
 from proxy.audit.record import Record, rfc3339
 from proxy.audit.writer import AuditBusyError, AuditWriter
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.ports import Entrance, Judges, Limits, Timing
-from proxy.gateway.tls import Contexts, server_contexts
 from proxy.identity.identify import Identifier
 from proxy.identity.sources.address import Address
 from proxy.identity.sources.mac_ip import MacIp
@@ -31,9 +30,7 @@ from proxy.identity.sources.syn import Syn
 from proxy.identity.sources.x509 import X509
 from proxy.identity.syn import read_saved_syn
 from proxy.journal import AuditJournal
-from proxy.pki.certificate import CertificateReader, certificate_facts
-from proxy.pki.files import KeyFileError, check_private
-from proxy.pki.folder import AUTHORITY
+from proxy.pki.certificate import CertificateReader
 from proxy.pki.revocation import RevocationList
 from proxy.pki.revoked import RevocationError
 from proxy.policy.check import run_tests
@@ -199,7 +196,7 @@ class App:
     # What the admin listener shows. Called in its thread: only reads.
 
     def _probes(self) -> Probes:
-        own = _own_certificates(self._site)
+        own = keys.own_certificates(self._site)
         sources = Sources(
             version=version("bulkhead"),
             started=self._started,
@@ -290,37 +287,26 @@ def _deny_list(site: Site) -> RevocationList:
 
 def _entrance(site: Site, listener: Listener, protocols: Mapping[str, ProtocolSpec]) -> Entrance:
     device = site.devices[listener.to]
+    service = device.services[listener.protocol]
+    spec = protocols[listener.protocol]
+    try:
+        contexts = keys.contexts(site, listener)
+        secrets = {name: keys.secret(site, device, name) for name in spec.secrets(service.options)}
+        tls = keys.towards_device(site, device, service)
+    except keys.UnusableError as error:
+        raise StartError(str(error)) from None
     return Entrance(
         name=listener.name,
         host=listener.bind.host,
         port=listener.bind.port,
-        protocol=protocols[listener.protocol],
+        protocol=spec,
         device=device,
-        service=device.services[listener.protocol],
+        service=service,
         deny_style=listener.deny_style,
-        contexts=_contexts(site, listener),
+        contexts=contexts,
+        secrets=secrets,
+        device_tls=tls,
     )
-
-
-def _contexts(site: Site, listener: Listener) -> Contexts | None:
-    if listener.tls is None:
-        return None
-    name = listener.tls.certificate
-    certificate, key = site.certs / f"{name}.crt", site.certs / f"{name}.key"
-    authority = site.certs / f"{AUTHORITY}.crt"
-    for path in (authority, certificate, key):
-        if not path.exists():
-            raise StartError(
-                f"listener {listener.name}: certs/{path.name} is missing; make it with: bulkhead certs init"
-            )
-    try:
-        check_private(key)
-    except (OSError, KeyFileError) as error:
-        raise StartError(f"listener {listener.name}: {error}") from None
-    try:
-        return server_contexts(versions=listener.tls.versions, certificate=certificate, key=key, client_ca=authority)
-    except (OSError, ssl.SSLError) as error:
-        raise StartError(f"listener {listener.name}: certs/{name}.crt and .key cannot be used: {error}") from None
 
 
 def _limits(site: Site) -> Limits:
@@ -341,16 +327,6 @@ def _limits(site: Site) -> Limits:
         links_per_source=wanted.links_per_source,
         links_per_identity=wanted.links_per_identity,
     )
-
-
-def _own_certificates(site: Site) -> dict[str, float]:
-    """End of each certificate that we show, by name."""
-    ends: dict[str, float] = {}
-    for name in sorted({listener.tls.certificate for listener in site.listeners if listener.tls is not None}):
-        pem = (site.certs / f"{name}.crt").read_text()
-        first = pem[: pem.index("-----END CERTIFICATE-----") + len("-----END CERTIFICATE-----")]
-        ends[name] = certificate_facts(ssl.PEM_cert_to_DER_cert(first)).not_after
-    return ends
 
 
 def _state(counts: object) -> str:

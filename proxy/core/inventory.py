@@ -11,10 +11,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceTls:
+    """TLS towards a device. ``ca`` names ``certs/CA.crt``, which its certificate must come from; ``name`` is the host
+    name or address that it must be made out to; ``certificate`` names our own ``certs/NAME.crt`` and ``.key``, if it
+    asks for one."""
+
+    ca: str
+    name: str
+    certificate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One protocol a device serves. ``options`` is the protocol folder's own validated type.
 
-    ``shared``: one connection to the device serves every client; otherwise each client gets its own.
+    ``shared``: one connection to the device serves every client; otherwise each client gets its own. ``tls`` None: it
+    is spoken to in the clear.
     """
 
     protocol: str
@@ -22,6 +34,7 @@ class Service:
     shared: bool
     options: object
     origin: Origin
+    tls: ServiceTls | None = None
 
 
 @dataclass(frozen=True, slots=True)

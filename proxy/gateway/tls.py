@@ -175,7 +175,7 @@ def server_contexts(*, versions: Sequence[str], certificate: Path, key: Path, cl
         context.verify_mode = ssl.CERT_REQUIRED
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         context.load_verify_locations(cafile=client_ca)
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, _no_passphrase)
         return context
 
     return Contexts(build)
@@ -208,8 +208,13 @@ def device_tls(*, ca: Path, name: str, certificate: Path | None = None, key: Pat
     context.hostname_checks_common_name = False
     context.load_verify_locations(cafile=ca)
     if certificate is not None:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, _no_passphrase)
     return DeviceTls(context, name)
+
+
+def _no_passphrase() -> str:
+    """For a key that wants one: OpenSSL would ask at the terminal, and a gateway that starts by itself would hang."""
+    return ""
 
 
 def _text(error: Exception) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from proxy.core.inventory import Bindings, Device, Service
+from proxy.core.inventory import Bindings, Device, Service, ServiceTls
 from proxy.site import names
 from proxy.site.draft import Heard, first_of
 from proxy.site.problem import Finding
-from proxy.site.shapes import RAW, IdentityShape, ServiceShape
+from proxy.site.shapes import RAW, IdentityShape, ServiceShape, ServiceTlsShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,7 +67,7 @@ class Inventory:
         services = {
             name: service
             for name in sorted(shape.services.model_fields_set)
-            if (service := self._service(name, getattr(shape.services, name), voice)) is not None
+            if (service := self._service(name, getattr(shape.services, name), address, voice)) is not None
         }
         if services and address is None:
             wrong = "the device has services but no address to reach them at"
@@ -75,23 +75,28 @@ class Inventory:
         bindings = _bindings(shape.identity, address, voice)
         return Device(shape.device, shape.kind, shape.place, address, voice.origin(("device",)), services, bindings)
 
-    def _service(self, name: str, shape: ServiceShape, voice: Voice) -> Service | None:
+    def _service(self, name: str, shape: ServiceShape, address: str | None, voice: Voice) -> Service | None:
         path = ("services", name)
         own: dict[str, Any] = shape.model_extra or {}
-        options: object = None
-        if name in self._protocols:
-            heard = Heard(voice.below(path))
-            options = self._protocols[name].parse_service(own, heard)
-            if options is None:
-                if not heard.anything:
-                    voice.error(Finding.BAD_VALUE, path, "is not understood", "see docs/schema", key=True)
-                return None
-        else:
-            for key in own:
+        origin = voice.origin(path, key=True)
+        spec = self._protocols.get(name)
+        if spec is None:
+            for key in (*own, *(["tls"] if shape.tls is not None else [])):
                 wrong = f"unknown key {key[:60]!r}"
                 voice.error(Finding.UNKNOWN_KEY, (*path, key), wrong, "known here: port", key=True)
             self._check_way_round(name, shape.port, voice)
-        return Service(name, shape.port, shape.shared, options, voice.origin(path, key=True))
+            return Service(name, shape.port, True, None, origin)
+        heard = Heard(voice.below(path))
+        options = spec.parse_service(own, heard)
+        if options is None:
+            if not heard.anything:
+                voice.error(Finding.BAD_VALUE, path, "is not understood", "see docs/schema", key=True)
+            return None
+        if shape.shared and not spec.shareable:
+            wrong = f"no connection can serve several clients of {name}"
+            voice.error(Finding.CONTRADICTION, (*path, "shared"), wrong, "delete the line: each client gets its own")
+        shared = spec.shareable if shape.shared is None else shape.shared
+        return Service(name, shape.port, shared, options, origin, _tls(shape.tls, address))
 
     def _check_way_round(self, name: str, port: int, voice: Voice) -> None:
         for spec in self._protocols.values():
@@ -150,6 +155,13 @@ def _claims(device: Device, site: str) -> Iterable[_Claim]:
         yield _Claim(1, _ADDRESS, address, ("identity", "unsafe_address_only"))
     for service in device.services.values():
         yield _Claim(0, _SERVICE, f"{device.address} port {service.port}", ("services", service.protocol))
+
+
+def _tls(shape: ServiceTlsShape | None, address: str | None) -> ServiceTls | None:
+    if shape is None:
+        return None
+    name = address or "" if shape.name is None else names.host(shape.name)
+    return ServiceTls(shape.ca, name, shape.certificate)
 
 
 def _bindings(shape: IdentityShape, address: str | None, voice: Voice) -> Bindings:

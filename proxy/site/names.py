@@ -12,6 +12,7 @@ WILD_PATTERN = "^(?=.*[a-z0-9])[a-z0-9*][a-z0-9._*-]{0,63}$"
 PLACE_PATTERN = "^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
 SPEAKER_PATTERN = f"{WILD_PATTERN}|^role:[a-z0-9][a-z0-9._-]{{0,63}}$|^mbaps:[^* ][^*]{{0,63}}$"
 WHO_PATTERN = f"{ID_PATTERN}|^mbaps:[^* ][^*]{{0,63}}$"
+HOST_PATTERN = "^[A-Za-z0-9:]([A-Za-z0-9._:-]{0,251}[A-Za-z0-9:])?$"
 URI_PATTERN = "^[a-z][a-z0-9+.-]*:[!-~]{1,240}$"
 
 ID_WORDS = "a name has a-z, 0-9, '-', '.', '_', starts with a letter or digit, and has at most 64 characters"
@@ -23,6 +24,7 @@ MOST_ROLE_TEXT = 64
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _WILD = re.compile(r"(?=.*[a-z0-9])[a-z0-9*][a-z0-9._*-]{0,63}")
 _PLACE = re.compile(r"[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]{1,240}")
 _IPV4_INSIDE = tuple(
     ipaddress.IPv6Network(text) for text in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "2002::/16", "2001::/32")
@@ -107,6 +109,17 @@ def address(text: str) -> str:
         if any(ip in network for network in _IPV4_INSIDE) and int(ip) > 1:
             raise ValueError(f"{text[:60]!r} is an IPv4 address in IPv6 clothes")
     return str(ip)
+
+
+def host(text: str) -> str:
+    """A host name, or the canonical form of a literal address. Raises ValueError with what is wrong. No wildcard: it is
+    what a certificate must be made out to."""
+    labels = text.split(".")
+    if ":" in text or labels[-1].isdigit():
+        return address(text)
+    if len(text) > 253 or not text.isascii() or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"{text[:60]!r} is not a host name")
+    return text.lower()
 
 
 def bind(text: str) -> tuple[str, int]:

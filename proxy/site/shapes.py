@@ -18,6 +18,7 @@ from proxy.site.texts import (
     CommonName,
     DeviceText,
     Folder,
+    HostText,
     Id,
     Mac,
     OneOrMore,
@@ -126,13 +127,28 @@ class IdentityShape(Shape):
     )
 
 
+class ServiceTlsShape(Shape):
+    """TLS towards the device, whose certificate is always checked."""
+
+    ca: Id = _key(default="site-ca", doc="certs/NAME.crt: the authority that the device's certificate comes from.")
+    name: Annotated[HostText | None, Present()] = _key(
+        "broker.plant.example", default=None, doc="What it must be made out to. The device's address if left out."
+    )
+    certificate: Annotated[Id | None, Present()] = _key(
+        default=None, doc="certs/NAME.crt and certs/NAME.key, if the device wants to know who we are."
+    )
+
+
 class ServiceShape(BaseModel):
     """One protocol a device serves."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
     port: Port = _key(502)
-    shared: bool = _key(default=True, doc="One connection to the device serves all; false: one for each client.")
+    shared: Annotated[bool | None, Present()] = _key(
+        default=None, doc="One connection to the device serves all, or with false one for each client."
+    )
+    tls: Annotated[ServiceTlsShape | None, Present()] = None
 
 
 class ServicesShape(Shape):
@@ -215,7 +231,9 @@ class Shapes:
     @classmethod
     def made(cls, schemas: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Shapes:
         """From each protocol's `ProtocolSpec.schema`."""
-        services: dict[str, Any] = {RAW: (_service(_join({"type": "object", "additionalProperties": False})), None)}
+        services: dict[str, Any] = {
+            RAW: (_service(_join({"type": "object", "additionalProperties": False}, tls=False)), None)
+        }
         services |= {name: (_service(_join(schema["service"])), None) for name, schema in schemas.items()}
         rule = _with_sections(RuleShape, {name: dict(schema["rule"]) for name, schema in schemas.items()})
         never = _with_sections(NeverShape, {name: dict(schema["never"]) for name, schema in schemas.items()})
@@ -255,11 +273,14 @@ def _service(schema: dict[str, Any]) -> Any:
     return Annotated[ServiceShape | None, Present(), WithJsonSchema(schema)]
 
 
-def _join(service: Mapping[str, Any]) -> dict[str, Any]:
+def _join(service: Mapping[str, Any], *, tls: bool = True) -> dict[str, Any]:
     """The schema of a whole service: the protocol's part, with the keys that every service has."""
     common = ServiceShape.model_json_schema()
+    keys = {key: schema for key, schema in common["properties"].items() if key != "tls"}
+    if tls:
+        keys["tls"] = ServiceTlsShape.model_json_schema()  # in place: what is joined here has no $defs
     return {
         **service,
-        "properties": {**common["properties"], **service.get("properties", {})},
+        "properties": {**keys, **service.get("properties", {})},
         "required": [*common["required"], *service.get("required", [])],
     }

@@ -87,6 +87,9 @@ Place = Annotated[
     str, Kind(_is(names.is_place, "a place"), "join names by '/': bottling/hall-1/line-2", names.PLACE_PATTERN)
 ]
 Address = Annotated[str, Kind(names.address, "write the address itself, for example 10.3.0.11 or 2001:db8::11")]
+HostText = Annotated[
+    str, Kind(names.host, "write the name in the certificate, for example broker.plant.example", names.HOST_PATTERN)
+]
 BindText = Annotated[str, Kind(names.bind, 'write for example "127.0.0.1:802" or "[::1]:802"')]
 Mac = Annotated[str, Kind(names.mac, "write it as on the nameplate, for example 00:0e:8c:aa:bb:01")]
 RateText = Annotated[

@@ -96,6 +96,10 @@ def _simple(keyword: str, argument: Any, value: Any) -> bool:
             return not isinstance(value, int | float) or value >= argument
         case "maximum":
             return not isinstance(value, int | float) or value <= argument
+        case "minLength":
+            return not isinstance(value, str) or len(value) >= argument
+        case "maxLength":
+            return not isinstance(value, str) or len(value) <= argument
         case "minItems":
             return not isinstance(value, list) or len(value) >= argument
         case "minProperties":
@@ -120,5 +124,18 @@ _CHECKS: dict[str, Any] = {
     "items": _items,
     "anyOf": _any_of,
     "oneOf": _one_of,
-    **{word: _plain(word) for word in ("enum", "const", "pattern", "minimum", "maximum", "minItems", "minProperties")},
+    **{
+        word: _plain(word)
+        for word in (
+            "enum",
+            "const",
+            "pattern",
+            "minimum",
+            "maximum",
+            "minLength",
+            "maxLength",
+            "minItems",
+            "minProperties",
+        )
+    },
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.protocols.modbus import PROTOCOL
+from proxy.cli.site import protocols
 from proxy.site import Finding, Loaded, Site, load_site
 from proxy.site.files import MAX_BYTES
 from tests.site.bell import BELL
@@ -36,7 +36,7 @@ class Original:
     """A sound site on disk, whose files are changed one at a time and put back."""
 
     folder: Path
-    protocols: dict[str, ProtocolSpec]
+    protocols: Mapping[str, ProtocolSpec]
     files: dict[str, bytes]
     site: Site
 
@@ -49,7 +49,7 @@ class Original:
             path.write_bytes(self.files[file])
 
 
-def original(folder: Path, protocols: dict[str, ProtocolSpec], files: dict[str, bytes]) -> Original:
+def original(folder: Path, protocols: Mapping[str, ProtocolSpec], files: dict[str, bytes]) -> Original:
     loaded = load_site(write(folder, files), protocols)
     assert loaded.site is not None, lines(loaded)
     return Original(folder, protocols, files, loaded.site)
@@ -63,7 +63,7 @@ def bells(tmp_path_factory: pytest.TempPathFactory) -> Original:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Original:
     files = {file: (TOP / file).read_bytes() for file in DEMO}
-    return original(tmp_path_factory.mktemp("demo"), {"modbus": PROTOCOL}, files)
+    return original(tmp_path_factory.mktemp("demo"), protocols(), files)
 
 
 def is_harmless(loaded: Loaded, original: Site) -> bool:

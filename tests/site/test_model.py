@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.inventory import Bindings
+from proxy.core.inventory import Bindings, ServiceTls
 from proxy.core.origin import Origin, RuleRef
 from proxy.core.surface import Never, Rate, Role, Rule, RuleTest
-from proxy.site import Bind, Limits, Listener, Site, TlsSetting
-from tests.site.bell import BellAction, BellService, BellTarget
-from tests.site.folder import CONFIG, PARISH, SEXTON, SOUND, STAFF, TOWER, WARDEN, Files, changed, load
+from proxy.site import Bind, Limits, Listener, Site, TlsSetting, load_site
+from tests.site.bell import BellAction, BellProtocol, BellService, BellTarget
+from tests.site.folder import CONFIG, PARISH, SEXTON, SOUND, STAFF, TOWER, WARDEN, Files, changed, lines, load, write
 
 
 def site_of(folder: Path, files: Files | None = None) -> Site:
@@ -56,6 +56,38 @@ def test_device(tmp_path: Path) -> None:
     service = tower.services["bell"]
     assert (service.port, service.shared, service.options) == (7700, True, BellService("g"))
     assert service.origin == Origin(TOWER, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("tls", "expected"),
+    [
+        ("{}", ServiceTls("site-ca", "10.0.0.9")),
+        ("{ ca: plant-ca, name: Bells.Example }", ServiceTls("plant-ca", "bells.example")),
+        ('{ name: "2001:0db8::1", certificate: ringer }', ServiceTls("site-ca", "2001:db8::1", "ringer")),
+    ],
+)
+def test_tls_towards_a_device(tls: str, expected: ServiceTls, tmp_path: Path) -> None:
+    site = site_of(tmp_path, changed(TOWER, "tone: g", f"tone: g, tls: {tls}"))
+    assert site.devices["tower"].services["bell"].tls == expected
+
+
+@pytest.mark.parametrize("shareable", [True, False])
+def test_what_cannot_be_shared_is_not(shareable: bool, tmp_path: Path) -> None:
+    bell = BellProtocol()
+    bell.shareable = shareable
+
+    def shared(text: str, folder: str) -> bool | list[str]:
+        write(tmp_path / folder, changed(TOWER, "tone: g", f"tone: g{text}"))
+        loaded = load_site(tmp_path / folder / CONFIG, {"bell": bell})
+        return loaded.site.devices["tower"].services["bell"].shared if loaded.site is not None else lines(loaded)
+
+    assert shared("", "default") is shareable
+    assert shared(", shared: false", "false") is False
+    why = (
+        f"{TOWER}:6:40: services.bell.shared: no connection can serve several clients of bell; "
+        "delete the line: each client gets its own"
+    )
+    assert shared(", shared: true", "true") == (True if shareable else [why])
 
 
 @pytest.mark.parametrize(

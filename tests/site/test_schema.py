@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.protocols.modbus import PROTOCOL
+from proxy.cli.site import protocols
 from proxy.site.schema import schemas
 from tests.site.bell import BELL
 from tests.site.folder import CONFIG, PARISH, SEXTON, SOUND, STAFF, TOWER, WARDEN, changed, load
@@ -29,7 +29,7 @@ def parsed(protocols: Any) -> dict[str, Any]:
 
 def test_committed_schemas_are_the_generated_ones() -> None:
     """If this fails: `bulkhead schema --write docs/schema`."""
-    made = schemas({"modbus": PROTOCOL})
+    made = schemas(protocols())
     assert {path.name: path.read_text("utf-8") for path in COMMITTED.iterdir()} == made
 
 
@@ -73,6 +73,8 @@ def test_mistakes_of_form_show_in_an_editor_too(case: dict[str, Any]) -> None:
         (PARISH, "rate: 6/min", "rate: 10/1h30m"),
         (CONFIG, "site: village", 'site: village\nadmin: { bind: "[::1]:9" }\nlimits: { links: 5 }'),
         (TOWER, "tone: g", "tone: g, shared: false"),
+        (TOWER, "tone: g", "tone: g, tls: {}"),
+        (TOWER, "tone: g", 'tone: g, tls: { ca: plant-ca, name: "2001:db8::1", certificate: ringer }'),
         (WARDEN, "identity:\n", 'identity:\n  x509: { cn: "a b" }\n  require: [mac_ip, x509]\n'),
     ],
 )
