@@ -71,6 +71,8 @@ class MqttInspector:
                 session.cut(Reason.OVERLOAD, "too much input while a packet waits", out)
         elif whole := self._inbox.add(data):
             self._take(whole, now, out)
+        if session.alive.told != now and not session.over:
+            session.kept_back(out)
 
     def _take(self, data: bytes, now: float, out: Effects) -> None:
         """Whole packets, from the first byte of one on; what is left begins one that is not whole."""
@@ -177,11 +179,13 @@ class MqttInspector:
         session = self._session
         if session.over or session.opening is None:
             return
-        if self._quiet:
-            # A client of 3.1.1 that promised nothing is taken to live while it is delivered to.
-            session.alive.heard = now
+        said = len(out.client)
         if whole := self._broker_inbox.add(message):
             self._give(whole, now, out)
+        if self._quiet and len(out.client) > said and not session.over:
+            # A client of 3.1.1 that promised nothing is taken to live while it is delivered to.
+            session.alive.heard = now
+            session.kept_back(out)
         if self._inbox.kept:
             self._continue(now, out)
 
@@ -271,6 +275,8 @@ class MqttInspector:
         elif isinstance(packet := decode(frame, session.level, to_broker=True), Publish):
             self._client_side.publish(frame, packet, now, out, recorded=True)
         self._continue(now, out)
+        if (due := self.deadline()) is not None:
+            wake(due, out)  # there was none while it was held
 
     def _not_recorded(self, frame: bytes, out: Effects) -> None:
         """Nothing is said to have happened that is not on record: the client must try again later."""
