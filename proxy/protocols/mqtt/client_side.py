@@ -139,8 +139,11 @@ class ClientSide:
             if verdict.reason is not None:
                 out.events.append(refusal(session.standing[1], verdict))
                 packet = replace(packet, code=reasons.SUCCESS)
-        most = session.service.session_expiry
-        if number_of(packet.properties, P.SESSION_EXPIRY, 0) > most:
+        most, asked = session.service.session_expiry, number_of(packet.properties, P.SESSION_EXPIRY, 0)
+        if asked and session.opening is not None and not session.opening.outlives:  # [MQTT-3.14.2-2]
+            session.malformed(Malformed("a session expiry, though the session had none", reasons.PROTOCOL_ERROR), out)
+            return
+        if asked > most:
             packet = replace(packet, properties=replaced(packet.properties, P.SESSION_EXPIRY, most))
         session.to_broker(encode(packet, session.level), now, out)
         session.finish(None, out)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from proxy.protocols.mqtt.properties import P, number_of, replaced, without
+from proxy.protocols.mqtt.properties import P, get, number_of, replaced, without
 
 if TYPE_CHECKING:
     from proxy.protocols.mqtt.packets import Connack, Connect, Will
@@ -56,6 +56,8 @@ class Opening:
         self.keep_alive = _capped(asked.keep_alive, service.keep_alive)
         properties = asked.properties
         self.session_expiry = min(number_of(properties, P.SESSION_EXPIRY, 0), service.session_expiry)
+        self.outlives = number_of(properties, P.SESSION_EXPIRY, 0) > 0
+        """The client asked for a session that lasts longer than its connection."""
         self.problem_information = number_of(properties, P.REQUEST_PROBLEM_INFORMATION, 1) != 0
         self.client_packet_limit = number_of(properties, P.MAXIMUM_PACKET_SIZE, 1 << 28)
 
@@ -106,7 +108,7 @@ class Opening:
         receive = min(number_of(properties, P.RECEIVE_MAXIMUM, DEFAULT_RECEIVE_MAXIMUM), service.receive_maximum)
         properties = replaced(properties, P.RECEIVE_MAXIMUM, receive)
         keep_alive = self.kept_alive(answer)
-        if keep_alive != self.asked.keep_alive:
+        if keep_alive != self.asked.keep_alive or get(properties, P.SERVER_KEEP_ALIVE) is not None:
             properties = replaced(properties, P.SERVER_KEEP_ALIVE, keep_alive)
         if self._given_id:
             properties = replaced(properties, P.ASSIGNED_CLIENT_ID, self._given_id)
