@@ -36,7 +36,6 @@ address: 127.0.0.1
 services:
   mqtt:
     port: {port}
-    shared: false
     tls: {{ ca: site-ca, certificate: {own}, name: {name} }}
 """
 SENSOR = """\

@@ -5,14 +5,14 @@
 #include "channel.h"
 #include "mqtt.h"
 
-enum { JUDGE_BUFFER = 1 << 20 };
+enum { JUDGE_BUFFER = 1 << 20, LOOK_NS = 500000 };
 
 struct judge {
     struct channel channel;
     unsigned have, payload, connections, topics;
     const struct topic *names; /* connections * topics */
     uint64_t *next;            /* per connection: the place that its next message must have */
-    uint64_t received;
+    uint64_t received, look_at;
     uint8_t *in;
 };
 
@@ -45,7 +45,7 @@ static inline void judge_packet(struct judge *judge, const uint8_t *packet, unsi
     judge->received++;
 }
 
-static inline void judge_read(struct judge *judge)
+static inline int judge_read_once(struct judge *judge)
 {
     int n = channel_receive(&judge->channel, judge->in + judge->have, JUDGE_BUFFER - judge->have);
     if (n < 0)
@@ -58,6 +58,17 @@ static inline void judge_read(struct judge *judge)
     }
     memmove(judge->in, judge->in + at, judge->have - at);
     judge->have -= at;
+    return n > 0;
+}
+
+/* Looks now and then, and is not woken by each message: the broker would pay for the waking, but only as long as this
+ * core has nothing else to do, which depends on what is measured. */
+static inline void judge_read(struct judge *judge, uint64_t now)
+{
+    if (now < judge->look_at)
+        return;
+    while (judge_read_once(judge)) {}
+    judge->look_at = now + LOOK_NS;
 }
 
 /* Subscribed to what is published and to what must not be, when this returns. */

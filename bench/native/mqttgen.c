@@ -104,15 +104,12 @@ static void turn(int timeout_ms)
     int count = epoll_wait(epoll_fd, events, EVENTS, timeout_ms);
     for (int i = 0; i < count; i++) {
         struct publisher *publisher = events[i].data.ptr;
-        if (!publisher) {
-            judge_read(&judge);
-            continue;
-        }
         if (events[i].events & ~(uint32_t)EPOLLOUT)
             acknowledged += publisher_read(publisher, options.window, &histogram);
         if (publisher->blocked && events[i].events & EPOLLOUT)
             wait_for(publisher, !publisher_flush(publisher));
     }
+    judge_read(&judge, now_ns());
 }
 
 static void run_until(uint64_t end)
@@ -136,12 +133,12 @@ static void drain(void)
 {
     uint64_t end = now_ns() + DRAIN_S * UINT64_C(1000000000);
     while (in_flight() && now_ns() < end)
-        turn(10);
+        turn(1);
     if (in_flight())
         die("%" PRIu64 " of %" PRIu64 " allowed messages arrived, %" PRIu64 " of %" PRIu64 " were acknowledged",
             judge.received, allowed, acknowledged, options.qos ? allowed + refused : 0);
     for (end = now_ns() + SETTLE_MS * UINT64_C(1000000); now_ns() < end;)
-        turn(10);
+        turn(1);
 }
 
 static void open_all(void)
@@ -155,7 +152,6 @@ static void open_all(void)
     snprintf(id, sizeof id, "judge-%s-%d", options.root, (int)getpid());
     judge_open(&judge, &options.broker, id, options.root);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, judge.channel.fd, &event);
     for (unsigned i = 0; i < options.connections; i++) {
         publishers[i].index = i;
         publishers[i].level = options.level;
