@@ -194,6 +194,13 @@ def test_an_end_is_known_before_the_packet_is_there() -> None:
 def test_a_packet_too_large_is_refused_from_its_header() -> None:
     fault = frame_end(bytes.fromhex("30ffffff7f"), 0, 262_144)
     assert fault == Malformed("a packet of 268435460 bytes, more than 262144", 0x95)
+    assert isinstance(frame_end(bytes.fromhex("30 05"), 0, 6), Malformed)
+    assert frame_end(bytes.fromhex("30 05"), 0, 7) == 7
+
+
+def test_a_length_of_five_bytes_has_no_end() -> None:
+    for data in ("3080808080", "308080808001", "30ffffffff7f"):
+        assert isinstance(frame_end(bytes.fromhex(data), 0, 1 << 40), Malformed)
 
 
 def test_properties_are_found_removed_and_replaced() -> None:

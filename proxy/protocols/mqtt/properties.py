@@ -152,7 +152,7 @@ def read(reader: Reader, where: int, *, to_broker: bool) -> Properties:
 
 
 def write(properties: Properties) -> bytes:
-    """Property length and properties. Raises ValueError for a value that cannot be encoded."""
+    """Property length and properties. Raises ValueError or OverflowError for a value that cannot be encoded."""
     if not properties:
         return b"\0"
     body = b"".join(bytes((number,)) + _write_value(number, value) for number, value in properties)

@@ -72,14 +72,12 @@ def split_share(text: str) -> tuple[str | None, str]:
 
 
 def encode(text: str) -> bytes:
-    """Length and UTF-8. Raises ValueError for what has no encoding (surrogates, more than 65,535 bytes)."""
+    """Length and UTF-8. Raises ValueError for surrogates, OverflowError above 65,535 bytes."""
     return encode_binary(text.encode())
 
 
 def encode_binary(data: bytes) -> bytes:
-    """Length and bytes. Raises ValueError above 65,535."""
-    if len(data) > 0xFFFF:
-        raise ValueError(f"{len(data)} bytes do not fit a field of MQTT")
+    """Length and bytes. Raises OverflowError above 65,535."""
     return len(data).to_bytes(2, "big") + data
 
 
