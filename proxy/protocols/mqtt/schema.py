@@ -8,8 +8,8 @@ from proxy.protocols.mqtt.service import ON_LOST_SUBSCRIPTION, WILL
 
 _LEVEL = "(([^+#/{}]|[{]device[}])*|[{]place[}]|[+])"
 _WHOLE = f"(?=.)({_LEVEL}(/{_LEVEL})*(/#)?|#)$"
-_FILTER = r"^(?!\$share(/|$))" + _WHOLE
-_SHARED = r"^\$share/([^/+#{}]|[{]device[}])+/" + _WHOLE
+_FILTER = r"(?!\$share(/|$))" + _WHOLE
+_SHARED = r"^\$share/([^/+#{}]|[{]device[}])+/" + _FILTER
 _PLAIN_FILTER = r"^(?!\$share(/|$))(?=.)(([^+#/{}]*|[+])(/([^+#/{}]*|[+]))*(/#)?|#)$"
 _TIME = "^[0-9]{1,6}(ms|s|min|h)$"
 
@@ -25,10 +25,10 @@ def _text(pattern: str, doc: str, *examples: str) -> dict[str, object]:
 _SIZE: dict[str, object] = {
     "oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]{1,9}(B|KiB|MiB)?$"}]
 }
-_NAMES = _one_or_more({"type": "string", "minLength": 1, "maxLength": 128})
+_NAMES = _one_or_more({"type": "string", "pattern": "^([^{}]|[{]device[}]){1,128}$"})
 _TOPICS = _one_or_more(
     _text(
-        _FILTER,
+        f"^{_FILTER}",
         "A topic filter: + is one level, # the rest; {device} and {place} are the proved names of the speaker.",
         "{place}/{device}/#",
     )
