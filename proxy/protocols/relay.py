@@ -51,6 +51,8 @@ class RelayUpstream:
             self._wait(message, out)
 
     def opened(self, connection: int, now: float, out: UpstreamEffects) -> None:
+        if self._stage is not _Stage.DIALLING:
+            return
         self._stage = _Stage.OPEN
         out.device.setdefault(CONNECTION, []).extend(self._waiting)
         self._forget()
@@ -60,10 +62,12 @@ class RelayUpstream:
             self._hang_up(out)
 
     def from_device(self, connection: int, data: bytes, now: float, out: UpstreamEffects) -> None:
-        if self._here:
+        if self._here and self._stage is _Stage.OPEN:
             out.clients.append((self._client, data))
 
     def lost(self, connection: int, now: float, out: UpstreamEffects) -> None:
+        if self._stage not in (_Stage.DIALLING, _Stage.OPEN):
+            return
         state = UpstreamState.LOST if self._stage is _Stage.OPEN else UpstreamState.REFUSED
         self._stage = _Stage.OVER
         self._forget()

@@ -111,3 +111,11 @@ def test_what_waits_is_bounded() -> None:
     assert [event.reason.code for _, event in out.events if event.reason is not None]
     out = relay.submit(b"c").take()
     assert not out.states and not out.hang_up and not out.dial
+
+
+def test_what_it_did_not_dial_says_nothing() -> None:
+    relay = Relay().opened()
+    relay.it.from_device(0, b"hello", NOW, relay.out)
+    relay.it.lost(0, NOW, relay.out)
+    out = relay.take()
+    assert not out.device and not out.clients and not out.states
