@@ -183,7 +183,7 @@ def test_other_evidence_is_another_answer(asked: Asked) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--who", "scada", "--to", "plc-3a", "mqtt publish x"], "unknown protocol 'mqtt'"),
+        (["--who", "scada", "--to", "plc-3a", "telex send x"], "unknown protocol 'telex'"),
         (["--who", "scada", "--to", "plc-3a", "modbus open holding 3"], "unknown verb 'open'"),
         (["--who", "scada", "--to", "plc-3c", "modbus read holding 3"], "did you mean 'plc-3b'"),
         (["--who", "scada", "--to", "plc-3a"], "Missing argument"),
