@@ -43,6 +43,11 @@ def pattern(size: int) -> bytes:
     return b"".join(at.to_bytes(4, "big") for at in range(size // 4))
 
 
+def same(one: bytes | bytearray, other: bytes) -> bool:
+    """Without a report of megabytes when they are not."""
+    return bool(one == other)
+
+
 async def met(
     inside: Inside, broker: Broker, client: Raw, *, up: int = 0, down: int = 0
 ) -> tuple[Line, Link, Connection]:
@@ -136,8 +141,8 @@ class TestLarge:
                     line = await broker.accept()
                     saying = asyncio.create_task(line.say(data))
                     reading = asyncio.create_task(take_exactly(client, len(data)))
-                    assert await line.exactly(len(data)) == data
-                    assert await reading == data
+                    assert same(await line.exactly(len(data)), data)
+                    assert same(await reading, data)
                     await asyncio.gather(sending, saying)
                 print(f"{time.monotonic() - began:.2f} s, at most {highest.seen} bytes waited")
                 assert time.monotonic() - began < 5
@@ -157,9 +162,9 @@ class TestLarge:
             said = await pour(line.sock, data)
             assert said < len(data) and 0 < len(link._wire.waiting) <= PAUSE_AT + DEVICE_READ
             sending = asyncio.create_task(client._loop.sock_sendall(client.sock, data))
-            assert await line.exactly(len(data)) == data
+            assert same(await line.exactly(len(data)), data)
             await sending
-            assert (await take_exactly(client, said)) == data[:said]
+            assert same(await take_exactly(client, said), data[:said])
 
 
 class TestSlowClient:
@@ -179,7 +184,7 @@ class TestSlowClient:
             await asyncio.sleep(0.1)
             assert inside.device_counts.bytes_in == taken
             finishing = asyncio.create_task(line.say(data[said:]))
-            assert await take_exactly(client, len(data)) == data
+            assert same(await take_exactly(client, len(data)), data)
             await finishing
 
     async def test_slow_is_not_cut(self) -> None:
@@ -228,7 +233,7 @@ class TestSlowClient:
                 assert sent < len(data)
                 assert CUT_AT < len(link._wire.waiting) <= CUT_AT + PAUSE_AT + 2 * READ
                 sending = asyncio.create_task(client._loop.sock_sendall(client.sock, data[sent:]))
-                assert await take_exactly(client, len(data)) == data
+                assert same(await take_exactly(client, len(data)), data)
                 await sending
 
 
@@ -249,7 +254,7 @@ class TestSlowBroker:
             await asyncio.sleep(0.1)
             assert link.bytes_in == taken
             sending = asyncio.create_task(client._loop.sock_sendall(client.sock, data[sent:]))
-            assert await line.exactly(len(data)) == data
+            assert same(await line.exactly(len(data)), data)
             await sending
 
     async def test_slow_is_not_cut(self) -> None:
@@ -337,7 +342,7 @@ class TestTheClientEnds:
                 if len(received) > len(data) - 4 * SMALL:
                     await asyncio.sleep(0.15)
             assert time.monotonic() - began > 2 * QUICK.goodbye
-            assert bytes(received) == data + END
+            assert same(received, data + END)
             line.finish()
             await until(lambda: not inside.gateway.links.everyone())
             assert inside.device_counts.open == 0
@@ -357,7 +362,7 @@ class TestTheClientEnds:
             client.reset()
             # The gateway does not read while the broker takes nothing, so it learns of the reset when it does.
             received = await line.to_the_end()
-            assert len(received) == link.bytes_in - 5 and received == data[: len(received)]
+            assert len(received) == link.bytes_in - 5 and same(received, data[: len(received)])
             line.sock.close()
             await until(lambda: not inside.gateway.links.everyone())
 
@@ -499,7 +504,7 @@ class TestTheBrokerEnds:
                 if len(received) > len(data) - 4 * SMALL:
                     await asyncio.sleep(0.2)
             assert time.monotonic() - began > QUICK.write_stall
-            assert bytes(received) == data
+            assert same(received, data)
             await until(lambda: not inside.gateway.links.everyone())
             assert [end.why for end in inside.journal.ends] == [None]
 
@@ -524,7 +529,7 @@ class TestTheBrokerEnds:
                 await client.send(b"x" * 100)
                 await asyncio.sleep(0.02)
             assert connection._deaf
-            assert await take_exactly(client, len(data)) == data
+            assert same(await take_exactly(client, len(data)), data)
             assert await client.recv() == b""
 
 
