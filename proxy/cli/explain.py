@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,6 +64,8 @@ def command(
     told = explain(policy, question, _grammar(spec))
     standing = refusal(principal, None if principal.id is None else site.devices[principal.id])
     outright = refused_outright(site.devices, protocols(), to, question.actions)
+    if outright is not None and told.change is not None and told.change.snippet:
+        told = replace(told, change=None)  # the proposed rule would change nothing
     if output == "json":
         click.echo(json.dumps(_data(told, standing, outright), indent=2))
     else:
