@@ -25,13 +25,14 @@ class AuditLog:
         self._folder = folder
         self._read: dict[str, int] = {}
         self._records: list[Fields] = []
+        self._fresh: list[Fields] = []
 
     def of(self, peers: Collection[str]) -> list[Fields]:
         """The records about these connections (``address:port``), once each of them has its last one or it took too
         long. The last record of a connection is its ``close``, or its ``connect`` that came to nothing."""
         until = time.monotonic() + PATIENCE
         while True:
-            self.refresh()
+            self._follow()
             found = [record for record in self._records if record.get("peer") in peers]
             ended = {record["peer"] for record in found if _is_last(record)}
             if ended >= set(peers) or time.monotonic() > until:
@@ -39,7 +40,12 @@ class AuditLog:
             time.sleep(LOOK)
 
     def refresh(self) -> list[Fields]:
-        """Reads on; returns what is new."""
+        """What is new since the last call, whatever `of` has looked at meanwhile."""
+        self._follow()
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def _follow(self) -> None:
         fresh: list[Fields] = []
         for path in sorted(self._folder.glob("*.jsonl")):
             with path.open("rb") as file:
@@ -49,7 +55,7 @@ class AuditLog:
             self._read[path.name] = self._read.get(path.name, 0) + whole
             fresh += [json.loads(line) for line in data[:whole].splitlines()]
         self._records = [*self._records, *fresh][-KEPT:]
-        return fresh
+        self._fresh = [*self._fresh, *fresh][-KEPT:]
 
 
 def _is_last(record: Fields) -> bool:

@@ -29,7 +29,7 @@ HERE = "127.0.0.1:"
 """Where those come from; the demo's own clients have other addresses."""
 
 
-UNITS = {"sensor-3-1": "C", "sensor-3-2": "C", "sensor-3-3": "% full"}
+UNITS = {"sensor-3-1": "C", "sensor-3-2": "C", "sensor-3-3": "%"}
 
 
 class Live:
@@ -105,11 +105,11 @@ class Live:
     def _header(self) -> list[str]:
         health = self._plant.scada.health()
         place = self._plant.place
-        mbaps, old, plain, sensors, uns = (place.listener(name).bind for name in LISTENERS)
+        mbaps, old, plain, sensors, uns = (place.listener(name).bind.port for name in LISTENERS)
         times = f"last {health.last * 1000:.1f} ms, p99 {health.p99 * 1000:.1f} ms"
-        modbus = f"Modbus at {mbaps} (TLS), :{old.port} (TLS 1.2), :{plain.port} (plain)"
+        modbus = f"Modbus {mbaps} TLS, {old} TLS 1.2, {plain} plain"
         return [
-            f"Bulkhead demo: {modbus}; MQTT at {uns} (TLS), :{sensors.port} (plain)",
+            f"Bulkhead: {modbus}; MQTT {uns} TLS, {sensors} plain",
             f"SCADA:   {health.polls} polls, {health.failures} failed, {times}, {health.bottles} bottles",
             *self._floor(),
             f"Steps:   {self.done}, {self.failed} not as expected",
@@ -121,7 +121,7 @@ class Live:
         times = f"last {floor.last * 1000:.1f} ms, p99 {floor.p99 * 1000:.1f} ms"
         return [
             f"Sensors: {floor.published} readings published, {floor.heard} heard by the MES, {times}",
-            f"         {values}",
+            f"         {values}, by {self._plant.broker.name}",
         ]
 
     def _row(self, table: Table, result: Result, width: int) -> list[str]:

@@ -135,12 +135,17 @@ def show(whole: bytes) -> str:
     try:
         if kind == CONNECT:
             said = opening(whole)
-            return f"CONNECT {said.client_id}" + (f", Will {said.will.topic}" if said.will else "")
+            return f"CONNECT {safe(said.client_id)}" + (f", Will {safe(said.will.topic)}" if said.will else "")
         if kind == PUBLISH:
-            return f"PUBLISH {read.text()} qos {whole[0] >> 1 & 3}" + (" retained" if whole[0] & RETAIN else "")
+            return f"PUBLISH {safe(read.text())} qos {whole[0] >> 1 & 3}" + (" retained" if whole[0] & RETAIN else "")
     except (IndexError, UnicodeDecodeError):
         pass
     return f"{NAMES[kind]} {read.rest.hex(' ')}".strip()
+
+
+def safe(text: str) -> str:
+    """For a terminal: whoever is connected chooses topics and ids."""
+    return text.encode("unicode_escape").decode()
 
 
 def answer(whole: bytes, level: int) -> str:
@@ -148,7 +153,7 @@ def answer(whole: bytes, level: int) -> str:
     kind = whole[0] >> 4
     read = _Reader(whole)
     if kind == PUBLISH:
-        return f"PUBLISH {read.text()}"
+        return f"PUBLISH {safe(read.text())}"
     if kind == CONNACK:
         return f"CONNACK {read.rest[1:2].hex()}"
     if kind == SUBACK:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from proxy.demo.packets import safe
 from proxy.demo.side import PLC
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _hearing(expect: Expect, arrived: Arrived, *, alone: bool) -> Claim:
 
 
 def _told(topics: Counter[str]) -> str:
-    return f"MES hears of {', '.join(sorted(topics.elements()))}" if topics else "MES hears nothing of it"
+    return f"MES hears of {', '.join(map(safe, sorted(topics.elements())))}" if topics else "MES hears nothing of it"
 
 
 def _many(count: int, noun: str) -> str:

@@ -33,6 +33,14 @@ def test_only_what_is_new_and_whole_is_given(tmp_path: Path) -> None:
     assert log.refresh() == []
 
 
+def test_waiting_for_one_connection_hides_no_other_from_the_reader(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    (tmp_path / "1.jsonl").write_text(line("refuse", peer="127.0.0.1:1") + line("close"))
+    assert len(log.of({PEER})) == 1
+    assert [record["peer"] for record in log.refresh()] == ["127.0.0.1:1", PEER]
+    assert log.refresh() == []
+
+
 @pytest.mark.parametrize("last", [line("close"), line("connect", verdict="refuse", reason="BH-1001"), line("connect")])
 def test_it_waits_for_the_last_record_of_each_connection(tmp_path: Path, last: str) -> None:
     segment, log = tmp_path / "1.jsonl", AuditLog(tmp_path)
