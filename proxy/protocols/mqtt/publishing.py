@@ -172,10 +172,10 @@ class Publishing:
             return Outcome(event=event, cut=reason)
         packet_id = packet.packet_id or 0
         code = answers.refusal_code(reason) if self._level == 5 and style == "nack" else 0
+        if packet_id in self.in_flight:
+            # What the broker got first under this id was allowed, and it is the broker that answers that.
+            return Outcome(event=event)
         if packet.qos == 2:
-            if packet_id in self.in_flight:
-                # What the broker got first under this id was allowed, and its exchange goes on.
-                return Outcome(event=event)
             if code:
                 self._remember(packet_id)
             else:
