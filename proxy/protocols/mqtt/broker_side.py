@@ -19,6 +19,7 @@ from proxy.protocols.mqtt.packets import (
     Suback,
     Unsuback,
     decode,
+    delivery_head,
     encode,
 )
 from proxy.protocols.mqtt.properties import P, number_of, without
@@ -57,6 +58,8 @@ class BrokerSide:
                     out.client.append(frame)
             case Disconnect():
                 self._goodbye(frame, packet, out)
+            case Malformed(ours=True) if frame[0] >> 4 == 3 and (head := delivery_head(frame)) is not None:
+                self._odd_delivery(packet, head, now, out)
             case Malformed():
                 session.broker_broke(packet.what, out)
             case _:
@@ -89,6 +92,7 @@ class BrokerSide:
         receive = number_of(answer.properties, P.RECEIVE_MAXIMUM, 65535)
         publishing.receive_maximum = min(receive, service.receive_maximum)
         publishing.broker_limit = number_of(answer.properties, P.MAXIMUM_PACKET_SIZE, publishing.broker_limit)
+        publishing.scanner.forget()  # it knows what passed before the limit was known
         session.alive.interval = opening.kept_alive(answer)
         wake(session.alive.lost_at, out)
 
@@ -102,8 +106,18 @@ class BrokerSide:
             out.client.append(frame)
             return
         out.events.append(event)
-        for word in session.receiving.drop(packet):
-            session.to_broker(word, now, out)
+        self._drop(packet.qos, packet.packet_id, now, out)
+
+    def _odd_delivery(self, fault: Malformed, head: tuple[int, int | None], now: float, out: Effects) -> None:
+        """A message within MQTT's limits and beyond ours: whoever made it must not end the session of everybody who
+        subscribes to it, least of all a retained one, each time anew."""
+        out.events.append(Event("device", reason=Reason.UPSTREAM_INVALID, detail=fault.what))
+        self._drop(*head, now, out)
+
+    def _drop(self, qos: int, packet_id: int | None, now: float, out: Effects) -> None:
+        if packet_id is not None:
+            for word in self._session.receiving.deliveries.drop(qos, packet_id):
+                self._session.to_broker(word, now, out)
 
     def _ack(self, frame: bytes, packet: Ack, now: float, out: Effects) -> None:
         session = self._session

@@ -36,7 +36,7 @@ class Receiving:
             self.deliveries.passed_all(scanner.ids1, scanner.ids2)
 
     def judge(self, first: int, packet: Publish, now: float) -> Event | None:
-        """None: it goes on to the client. Else it does not, and the broker is owed what `drop` says."""
+        """None: it goes on to the client. Else it does not, and the broker is owed what `Deliveries.drop` says."""
         action = Message("receive", packet.topic, packet.qos, len(packet.payload))
         verdict = self._decide((action,), now)
         if verdict.reason is not None:
@@ -47,7 +47,3 @@ class Receiving:
         if verdict.reusable and not packet.properties:
             self.scanner.learn(first, packet.topic.encode(), verdict.rule, len(packet.payload))
         return None
-
-    def drop(self, packet: Publish) -> list[bytes]:
-        """The acknowledgements that may go to the broker for it, and for what waited behind."""
-        return [] if packet.packet_id is None else self.deliveries.drop(packet.qos, packet.packet_id)
