@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,10 @@ from hypothesis import strategies as st
 
 from proxy.core.surface import Rate
 from proxy.site import names, quantities
+from tests.site.folder import SEXTON, changed, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -163,3 +168,48 @@ def test_rate(text: str, expected: Rate) -> None:
 def test_bad_rate(text: str) -> None:
     with pytest.raises(ValueError, match="rate|duration|between"):
         quantities.rate(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$sys",
+        "a/$share",
+        "a/b+",
+        "#",
+        "+",
+        "a/{device}",
+        "{place}",
+        "a\0b",
+        "a\n",
+        "a\x7f/b",
+        "a b",
+        "a/\u200b",
+        "a*",
+        "%u",
+    ],
+)
+def test_t12_a_place_holds_nothing_that_a_topic_filter_gives_a_meaning_to(text: str) -> None:
+    assert not names.is_place(text)
+
+
+@given(st.text("ab1./+#${}*%\0\n -_", max_size=12) | st.text(max_size=12))
+@settings(max_examples=3000, deadline=None)
+def test_t12_t28_place_and_id_become_whole_levels_of_a_topic(text: str) -> None:
+    """`{place}/{device}/#` of a rule is filled in with these, and must not become wider by it."""
+    if names.is_place(text):
+        levels = text.split("/")
+        assert all(levels)
+        assert not any(level[0] in "$." for level in levels)
+        assert not set(text) & set("+#*{}%\\ ")
+        assert text.isascii() and text.isprintable()
+    if names.is_id(text):
+        assert names.is_place(text) and "/" not in text
+
+
+@pytest.mark.parametrize("place", ["a/+", "a/#", "$SYS", "a//b", "/a", "a/", "a/{device}", "a b"])
+def test_t12_the_loader_takes_no_such_place(place: str, tmp_path: Path) -> None:
+    loaded = load(tmp_path, changed(SEXTON, "kind: person", f'kind: person\nplace: "{place}"'))
+    assert loaded.site is None
+    (problem,) = (problem for problem in loaded.problems if not problem.warning)
+    assert problem.path == ("place",)
