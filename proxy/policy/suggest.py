@@ -96,7 +96,7 @@ def _rule_for(policy: Policy, asked: Question, grammar: Grammar, refused: tuple[
         return Change("add the speaker to fingerprints/devices first: no rule can name it")
     home = next((s for s in policy.surfaces if asked.device in s.members), None)
     zone = home or Surface(asked.device, Origin(f"policies/surfaces/{asked.device}.yaml", 1), (asked.device,), ())
-    name = _name(zone, speaker, asked)
+    name = _name(zone, speaker, refused[0].verb)
     for section in grammar.sections(asked.text, refused):
         try:
             targets = grammar.parse(section)
@@ -137,9 +137,9 @@ def guesses(text: str, refused: tuple[Action, ...]) -> Iterator[dict[str, object
             yield {key: item}
 
 
-def _name(zone: Surface, speaker: str, asked: Question) -> str:
+def _name(zone: Surface, speaker: str, verb: str) -> str:
     taken = {one.ref.name for one in zone.rules} | {one.ref.name for one in zone.nevers}
-    base = re.sub(r"[^a-z0-9]+", "-", f"{speaker}-{asked.actions[0].verb}".lower()).strip("-")
+    base = re.sub(r"[^a-z0-9]+", "-", f"{speaker}-{verb}".lower()).strip("-")
     return next(name for n in range(1, len(taken) + 2) if (name := base if n == 1 else f"{base}-{n}") not in taken)
 
 
