@@ -123,11 +123,15 @@ class Namespace:
 
     UNDISTURBED = "the sensors are heard"
 
-    def __init__(self, record: Path, recording: UnsRecording, floor: Floor, *, alone: bool) -> None:
+    def __init__(
+        self, record: Path, recording: UnsRecording, floor: Floor, *, alone: bool, patience: float = PATIENCE
+    ) -> None:
+        """``patience``: seconds that the gateway may take to end its connections to the broker."""
         self._record = record
         self._recording = recording
         self._floor = floor
         self._alone = alone
+        self._patience = patience
         self._sums = _Sums()
         self._health: FloorHealth = floor.ledger.health()
 
@@ -166,7 +170,7 @@ class Namespace:
     def _left_open(self, step: Step) -> int:
         """Connections that outlive the step's clients. The gateway may take a moment to end them."""
         own = {packets.opening(c).client_id for c in step.expect.arrives if c[0] >> 4 == packets.CONNECT}
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + self._patience
         while True:
             left = [client for client in self._recording.open_clients() if self._alone or client in own]
             if not left or time.monotonic() > until:

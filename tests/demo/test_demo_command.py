@@ -15,7 +15,9 @@ import pytest
 
 from proxy.cli.site import protocols
 from proxy.demo.workplace import prepare
-from tests.support.net import wait_until
+from tests.support.mosquitto import running_mosquitto
+from tests.support.net import free_port, wait_until
+from tests.support.tools import tool
 
 TOP = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "proxy", "demo"]
@@ -107,6 +109,30 @@ def test_at_the_broker_as_well(tmp_path: Path) -> None:
     assert f"PUBLISH {foreign} qos 1" in wrong["intruder as sensor: another sensor's topic"]
     assert "CONNECT mes:sensor-3-1" in wrong["intruder as MES: takes sensor-3-1's client id"]
     assert ran.returncode == 1
+
+
+def test_a_broker_of_ones_own_that_speaks_mqtt_5(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    with running_mosquitto(tmp_path) as mosquitto:
+        ran = demo("--once", "-o", "json", "--broker", f"127.0.0.1:{mosquitto.port}", folder=work)
+        kept = subprocess.run(
+            [tool("mosquitto_sub", "mosquitto-clients"), "-p", str(mosquitto.port), "-t", "#", "-W", "1"],
+            capture_output=True,
+            timeout=20,
+        )
+    result = json.loads(ran.stdout)
+    assert [step for step in result["steps"] if not step["ok"]] == []
+    trick = next(step for step in result["steps"] if "alias" in step["name"])
+    assert "CONNACK 00, PUBACK, 2 x PUBACK 87" in trick["observed"]
+    assert kept.stdout == b"", "retained messages stay behind"
+
+
+def test_a_broker_that_is_not_there(tmp_path: Path) -> None:
+    ran = demo("--once", "--broker", f"127.0.0.1:{free_port()}", folder=tmp_path)
+    assert ran.returncode == 3
+    assert ran.stderr.endswith("cannot be reached: Connection refused\n")
+    assert len(ran.stderr.splitlines()) == 1
 
 
 def test_it_goes_on_until_it_is_interrupted_and_leaves_nobody_behind(tmp_path: Path) -> None:

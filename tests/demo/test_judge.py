@@ -10,7 +10,10 @@ import pytest
 
 from proxy.demo.connection import Answer
 from proxy.demo.frames import adu, content, read_holding, write_register
+from proxy.demo.packets import PING, connect, publish
+from proxy.demo.packets import content as packet_content
 from proxy.demo.recording import Arrived
+from proxy.demo.side import UNS
 from proxy.demo.step import Claim, Expect, Result, Ruling, Seen, Step, forbidden, judge
 
 if TYPE_CHECKING:
@@ -111,6 +114,39 @@ def test_a_disturbed_scada_and_a_broken_claim_decide() -> None:
     result = judged(replace(SEEN, claims=(wrong,)))
     assert not result.ok
     assert "cut after 3.00 s" in result.observed
+
+
+def at_the_broker(arrived: Arrived, *, alone: bool = True) -> Result:
+    good, bad = publish("a/b", b"1", qos=1), publish("a/c", b"1", qos=1)
+    step = replace(
+        STEP, side=UNS, expect=replace(STEP.expect, arrives=(packet_content(connect("me:x")), good), heard=("a/b",))
+    )
+    seen = replace(SEEN, sent=(connect("x") + good + bad + PING,))
+    assert forbidden(step, seen) == {packet_content(connect("x")), bad}
+    return judge(step, seen, arrived, RULING, FINE, alone=alone)
+
+
+def broker_saw(*frames: bytes, heard: tuple[str, ...] = ("a/b",), left_open: int = 0) -> Arrived:
+    return Arrived(Counter(map(packet_content, frames)), heard=heard, left_open=left_open)
+
+
+def test_a_step_at_the_broker_is_judged_by_packets_and_by_what_the_mes_hears() -> None:
+    good, bad = publish("a/b", b"1", qos=1), publish("a/c", b"1", qos=1)
+    opened = connect("me:x", keep_alive=7)
+    result = at_the_broker(broker_saw(opened, good))
+    assert result.ok
+    assert "UNS received 2 packets; MES hears of a/b" in result.observed
+    leak = at_the_broker(broker_saw(opened, good, bad))
+    assert not leak.ok
+    assert "PUBLISH a/c qos 1" in leak.observed
+    assert not at_the_broker(broker_saw(opened, good, bad), alone=False).ok
+    assert not at_the_broker(broker_saw(connect("x"), good)).ok, "the client id is not the broker's"
+    assert not at_the_broker(broker_saw(opened, good, heard=())).ok
+    assert not at_the_broker(broker_saw(opened, good, heard=("a/b", "a/c"))).ok
+    assert at_the_broker(broker_saw(opened, good, heard=("a/b", "a/c")), alone=False).ok
+    still_there = at_the_broker(broker_saw(opened, good, left_open=1), alone=False)
+    assert not still_there.ok
+    assert "1 connection left open" in still_there.observed
 
 
 def test_forbidden_is_all_that_was_sent_but_what_may_arrive() -> None:
