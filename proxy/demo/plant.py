@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import ssl
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 MASTER, STATION, OFFICE, ANNA, VISITOR, INTRUDER = (f"127.0.0.{n}" for n in (10, 20, 11, 30, 31, 66))
 FIRST, SECOND, THIRD = (f"127.0.0.{n}" for n in (41, 42, 43))
 """Where the speakers sit. On loopback anybody may take any address, as on a plant's flat network."""
+
+Wait = Callable[[], None]
+"""Returns when a child is ready. Raises DemoError if it does not become so."""
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -83,9 +87,9 @@ class Plant:
 
     def __enter__(self) -> Plant:
         with self._running:
-            self._start_plc()
-            self._start_uns()
-            self._start_gateway()
+            # All are started before any is waited for: the gateway dials nobody before it has to.
+            for wait in (self._start_plc(), self._start_uns(), self._start_gateway()):
+                wait()
             self.scada.start()
             self._running.callback(self.scada.stop)
             self._start_floor()
@@ -125,27 +129,27 @@ class Plant:
         bind = self.place.listener(name).bind
         return Door(bind.host, bind.port, version)
 
-    def _start_plc(self) -> None:
+    def _start_plc(self) -> Wait:
         host, port = self.place.plc
         log = self.place.folder / "plc.log"
         plc = Child(f"the PLC ({PLC})", python("proxy.demo.plc", f"{host}:{port}", str(self.place.record)), log)
         self._keep(plc)
-        plc.wait_until(lambda: plc.says("PLC on"))
+        return lambda: plc.wait_until(lambda: plc.says("PLC on"))
 
-    def _start_uns(self) -> None:
+    def _start_uns(self) -> Wait:
         self.broker = self._own or broker.start(self.place.folder, self._keep)
         here, there = (broker.text_of(address) for address in (self.place.uns, self.broker.address))
         words = python("proxy.demo.tap", here, there, str(self.place.uns_record))
         tap = Child("the tap in front of the broker", words, self.place.folder / "tap.log")
         self._keep(tap)
-        tap.wait_until(lambda: tap.says("tap on"))
+        return lambda: tap.wait_until(lambda: tap.says("tap on"))
 
-    def _start_gateway(self) -> None:
+    def _start_gateway(self) -> Wait:
         admin = self.place.site.admin
         words = python("proxy", "run", "--config", str(self.place.config))
         gateway = Child("the gateway", words, self.place.folder / "gateway.log")
         self._keep(gateway)
-        gateway.wait_until(lambda: is_ready(admin.host, admin.port))
+        return lambda: gateway.wait_until(lambda: is_ready(admin.host, admin.port))
 
     def _start_floor(self) -> None:
         uns, keys = self.doors.uns, self.keys
