@@ -73,9 +73,14 @@ class Deliveries:
             self._queued -= 1
         return self._ready(owed)
 
-    def walk(self, data: bytes, at: int) -> int:
-        """The end of the run of short acknowledgements of the client that begins at ``at``; there is none to look for
-        while one of ours is among them."""
+    @property
+    def all_pass(self) -> bool:
+        """No PUBREL of the broker is ours to answer."""
+        return not self._dropped
+
+    def walk(self, data: bytes, at: int, *, releases: bool) -> int:
+        """The end of the run of short acknowledgements of the client that begins at ``at``, PUBREL among them if no
+        ``releases`` is ours to answer; there is none to look for while one of ours is among them."""
         if self._dropped or self._queued:
             return at
         last = len(data) - 4
@@ -87,7 +92,7 @@ class Deliveries:
                 self._owed1.pop(number, None)
             elif first == PUBREC:
                 self._owed2.pop(number, None)
-            elif first != PUBCOMP:
+            elif first != PUBCOMP and not (releases and first == PUBREL):
                 break
             at += 4
         return at

@@ -110,7 +110,7 @@ class MqttInspector:
         if after != at:
             publishing.walked()
         elif session.opening is not None:
-            after = session.receiving.deliveries.walk(data, at)
+            after = session.receiving.deliveries.walk(data, at, releases=publishing.all_pass)
         if after != at:
             session.to_broker(data if after - at == len(data) else data[at:after], now, out)
         return after
@@ -199,7 +199,7 @@ class MqttInspector:
             if after != at:
                 receiving.walked()
             elif session.phase is Phase.OPEN:
-                after = session.publishing.acknowledged(data, at)
+                after = session.publishing.acknowledged(data, at, releases=receiving.deliveries.all_pass)
             if after != at:
                 out.client.append(data if after - at == end else data[at:after])
                 at = after

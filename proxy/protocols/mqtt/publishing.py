@@ -13,7 +13,7 @@ from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.protocols.mqtt import answers, reasons
 from proxy.protocols.mqtt.asking import asked_by, describe, is_what_it_says, refusal
-from proxy.protocols.mqtt.deliveries import PUBACK, PUBCOMP, PUBREC, ack
+from proxy.protocols.mqtt.deliveries import PUBACK, PUBCOMP, PUBREC, PUBREL, ack
 from proxy.protocols.mqtt.framing import Malformed
 from proxy.protocols.mqtt.opening import ALIASES
 from proxy.protocols.mqtt.packets import encode
@@ -87,8 +87,14 @@ class Publishing:
                     self._refused.pop(packet_id, None)
                 ids.clear()
 
-    def acknowledged(self, data: bytes, at: int) -> int:
-        """The end of the run of short acknowledgements of the broker that begins at ``at``: they all pass."""
+    @property
+    def all_pass(self) -> bool:
+        """No PUBREL of the client is ours to answer."""
+        return not self._owned and not self._refused
+
+    def acknowledged(self, data: bytes, at: int, *, releases: bool) -> int:
+        """The end of the run of short acknowledgements of the broker that begins at ``at``: they all pass, and so does
+        PUBREL if none of those ``releases`` is ours to answer."""
         in_flight = self.in_flight
         last = len(data) - 4
         while at <= last:
@@ -97,7 +103,7 @@ class Publishing:
                 break
             if first in (PUBACK, PUBCOMP):
                 in_flight.discard(number)
-            elif first != PUBREC:
+            elif first != PUBREC and not (releases and first == PUBREL):
                 break
             at += 4
         return at
