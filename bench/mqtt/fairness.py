@@ -1,9 +1,12 @@
 """One device that floods, twenty honest ones, and the same CPU burnt outside Bulkhead.
 
-Bulkhead has one core to itself and to the burner; Mosquitto, the flooder and the honest devices share the other. Each
-round measures the honest devices five times: alone; while one device floods an allowed topic through Bulkhead; while
-it floods the broker directly and a burner takes from Bulkhead's core what the flood took; while it floods a refused
-topic; while a burner takes what that took. The two ratios are what a flood costs the others beyond its CPU.
+Bulkhead has one core to itself and to what stands in for it; Mosquitto, the flooder and the honest devices share the
+other. Each round measures the honest devices five times: alone; while one device floods an allowed topic through
+Bulkhead; while HAProxy carries that flood to the broker and a burner adds what Bulkhead took more; while it floods a
+refused topic; while a burner takes what that took. The two ratios are what a flood costs the others beyond its CPU.
+
+HAProxy, and not the flooder itself, because Mosquitto serves everybody else several times slower when the flood comes
+out of a proxy, whichever that is: what is asked here is what Bulkhead adds to that.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import os
 import subprocess
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +35,8 @@ if TYPE_CHECKING:
 QUIET, FLOOD, FLOOD_BURNT, REFUSED, REFUSED_BURNT = "quiet", "allowed", "allowed-burnt", "refused", "refused-burnt"
 SITUATIONS = (QUIET, FLOOD, FLOOD_BURNT, REFUSED, REFUSED_BURNT)
 BURST_US = 1000  # about what Bulkhead takes for one full read of a flood before it looks at the others
-NICE = -10  # other programs on the machine disturb less, where that is allowed
-FLOODER_NICE = 0  # it needs little of its core to outrun the broker, and must not be what the broker waits for
+FLOODER_NICE = 10  # it needs little of its core to outrun the broker, and must not be what the broker waits for
+LEAST_SHARE = 0.001
 HEAD_START = 0.5  # seconds that a flood has before the honest devices are watched
 
 
@@ -62,33 +65,43 @@ class Fairness:
 
 
 class Devices:
-    """Runs one situation after the other against a Bulkhead and a broker that are up."""
+    """Runs one situation after the other against a Bulkhead, a ``carrier`` beside it and a broker that are up."""
 
-    def __init__(self, generator: MqttGenerator, bulkhead: Running, burner: Path, cores: Cores, plan: MqttPlan) -> None:
+    def __init__(
+        self,
+        generator: MqttGenerator,
+        bulkhead: Running,
+        carrier: Running,
+        burner: Path,
+        cores: Cores,
+        plan: MqttPlan,
+    ) -> None:
         self.generator = generator
         self.bulkhead = bulkhead
+        self.carrier = carrier
         self.burner = burner
         self.cores = cores
         self.plan = plan
-        for pid in (*bulkhead.pids, *generator.broker.pids):
+        for pid in (*bulkhead.pids, *carrier.pids, *generator.broker.pids):
             make_ordinary(pid)
+        with self.flooding(carrier, refused=False) as flood:
+            time.sleep(HEAD_START)
+        result = flood.result
+        self.carried = result["proxy_ns"] / result["seconds"] / 1e9 / result["tried"]  # core seconds a message
 
     def round(self, found: Fairness) -> None:
         quiet = found.add(QUIET, self.honest())
-        for situation, burnt, refused in ((FLOOD, FLOOD_BURNT, False), (REFUSED, REFUSED_BURNT, True)):
-            with self.flooding(self.bulkhead, refused=refused) as flood:
-                watched = self.honest()
-            rate = flood.result["tried"]
-            found.add(situation, Watched(watched.p50_us, watched.p99_us, watched.share, rate))
-            share = max(0.001, min(1.0, watched.share - quiet.share))
-            with self.burning(share):
-                if refused:
-                    found.add(burnt, self.honest())
-                else:
-                    with self.flooding(None, refused=False) as flood:
-                        watched = self.honest()
-                    rate = flood.result["tried"]
-                    found.add(burnt, Watched(watched.p50_us, watched.p99_us, watched.share, rate))
+        flooded = found.add(FLOOD, self.while_flooding(self.bulkhead, refused=False))
+        with self.burning(flooded.share - quiet.share - (flooded.flood or 0.0) * self.carried):
+            found.add(FLOOD_BURNT, self.while_flooding(self.carrier, refused=False))
+        refused = found.add(REFUSED, self.while_flooding(self.bulkhead, refused=True))
+        with self.burning(refused.share - quiet.share):
+            found.add(REFUSED_BURNT, self.honest())
+
+    def while_flooding(self, target: Running, *, refused: bool) -> Watched:
+        with self.flooding(target, refused=refused) as flood:
+            watched = self.honest()
+        return replace(watched, flood=flood.result["tried"])
 
     def honest(self) -> Watched:
         """WrongAnswers unless each message was acknowledged and arrived, in order and once."""
@@ -103,8 +116,8 @@ class Devices:
         return Watched(latency["p50"], latency["p99"], share)
 
     @contextmanager
-    def flooding(self, target: Running | None, *, refused: bool) -> Iterator[Flooding]:
-        """As fast as the target takes it, on one connection, 16 messages a record; `target` None: to the broker."""
+    def flooding(self, target: Running, *, refused: bool) -> Iterator[Flooding]:
+        """As fast as the target takes it, on one connection, 16 messages a record."""
         options = [
             "--topics", str(TOPICS), "--payload", str(PAYLOAD), "--batch", "16", "--root", "flood", "--warmup", "0",
             "--until-term", *(["--refused", "1"] if refused else []),
@@ -116,7 +129,11 @@ class Devices:
 
     @contextmanager
     def burning(self, share: float) -> Iterator[None]:
-        command = [str(self.burner), f"{share:.4f}", str(BURST_US)]
+        """`share` of Bulkhead's core; nothing below a thousandth."""
+        if share < LEAST_SHARE:
+            yield
+            return
+        command = [str(self.burner), f"{min(1.0, share):.4f}", str(BURST_US)]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, preexec_fn=ordinary(self.cores.proxy)
         ) as process:
@@ -128,7 +145,7 @@ class Devices:
                 process.kill()
 
 
-def ordinary(core: int, *, nice: int = NICE) -> Callable[[], None]:
+def ordinary(core: int, *, nice: int = 0) -> Callable[[], None]:
     """Pinned, and scheduled as programs usually are: with real-time priority the burner would let nobody else run."""
 
     def prepare() -> None:
@@ -150,10 +167,10 @@ def instrument(core: int) -> Callable[[], None]:
     return prepare
 
 
-def make_ordinary(pid: int, nice: int = NICE) -> None:
+def make_ordinary(pid: int, nice: int = 0) -> None:
     for task in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setscheduler(int(task.name), os.SCHED_OTHER, os.sched_param(0))
-        with suppress(PermissionError):
+        if nice:
             os.setpriority(os.PRIO_PROCESS, int(task.name), nice)
 
 

@@ -17,7 +17,7 @@ from bench.mqtt import fairness
 from bench.mqtt.broker import Broker
 from bench.mqtt.correctness import Judge, MqttSuite
 from bench.mqtt.flow import MqttGenerator
-from bench.mqtt.peers import Setting
+from bench.mqtt.peers import HAProxy, Setting
 from bench.mqtt.plan import SCENARIOS
 from bench.mqtt.rows import BULKHEAD, DIRECT, fairness_rows, flow_rows, inspector_rows
 from bench.processes import pinned
@@ -51,6 +51,7 @@ class MqttSession:
         self.cores = cores
         self.say = say
         self.report = report
+        self.carrier: MqttPeer = HAProxy()
         lacking = {peer.name: peer.missing() for peer in peers}
         self.present = [peer for peer in peers if not lacking[peer.name]]
         report.mqtt_titles = {peer.name: peer.title for peer in peers}
@@ -88,6 +89,9 @@ class MqttSession:
                 with self.failing("mqtt delivery"):
                     self.delivery(folder, tools, certificates)
             if "fairness" in self.phases and any(peer.name == BULKHEAD for peer in self.present):
+                if lacking := self.carrier.missing():
+                    self.missing.append(f"{self.carrier.name}: {lacking}")
+                    return
                 with self.failing("mqtt fairness"):
                     self.fairness(folder, tools, certificates)
 
@@ -128,11 +132,14 @@ class MqttSession:
             broker = Broker.start(folder / "fairness", certificates, self.cores.load)
             stack.callback(broker.stop)
             (peer,) = [each for each in self.present if each.name == BULKHEAD]
-            own = Path(tempfile.mkdtemp(prefix="mqtt-fairness", dir=folder))
-            bulkhead = peer.start(Setting(own, broker, certificates, self.cores.proxy))
-            stack.callback(bulkhead.stop)
+            running = {}
+            for each in (peer, self.carrier):
+                own = Path(tempfile.mkdtemp(prefix=f"mqtt-fairness-{each.name}", dir=folder))
+                running[each.name] = each.start(Setting(own, broker, certificates, self.cores.proxy))
+                stack.callback(running[each.name].stop)
             generator = MqttGenerator(tools.mqttgen, fairness.instrument(self.cores.load), certificates, broker)
-            devices = fairness.Devices(generator, bulkhead, tools.burner, self.cores, self.plan)
+            bulkhead, carrier = running[BULKHEAD], running[self.carrier.name]
+            devices = fairness.Devices(generator, bulkhead, carrier, tools.burner, self.cores, self.plan)
             found = fairness.Fairness()
             try:
                 fairness.measure(devices, self.plan, found, self.say)

@@ -24,7 +24,7 @@ METRICS = (
 SITUATIONS = {
     QUIET: "nobody floods",
     FLOOD: "one floods an allowed topic",
-    FLOOD_BURNT: "... past Bulkhead, its CPU burnt",
+    FLOOD_BURNT: "... through HAProxy, the rest burnt",
     REFUSED: "one floods a refused topic",
     REFUSED_BURNT: "... not at all, its CPU burnt",
 }
@@ -83,7 +83,7 @@ def fairness_table(rows: Mapping[str, Row], by_name: Mapping[tuple[str, str | No
     if f"mqtt.fairness.{QUIET}.p99" not in rows:
         return
     yield "MQTT, twenty honest devices at 10 Hz, QoS 1: acknowledged after, microseconds [against its CPU burnt]"
-    yield f"  {'':34}{'median':>12}{'99 of 100':>32}{'core taken':>14}{'flood, 1/s':>14}"
+    yield f"  {'':38}{'median':>12}{'99 of 100':>32}{'core taken':>14}{'flood, 1/s':>14}"
     for situation, title in SITUATIONS.items():
         start = f"mqtt.fairness.{situation}"
         if f"{start}.p99" not in rows:
@@ -92,6 +92,6 @@ def fairness_table(rows: Mapping[str, Row], by_name: Mapping[tuple[str, str | No
         p99 = cell(burnt, 0) if burnt is not None else f"{rows[f'{start}.p99'].value:,.0f}"
         flood = f"{rows[f'{start}.flood'].value:,.0f}" if f"{start}.flood" in rows else ""
         yield (
-            f"  {title:34}{rows[f'{start}.p50'].value:>12,.0f}{p99:>32}{rows[f'{start}.share'].value:>14.2f}{flood:>14}"
+            f"  {title:38}{rows[f'{start}.p50'].value:>12,.0f}{p99:>32}{rows[f'{start}.share'].value:>14.2f}{flood:>14}"
         )
     yield ""
