@@ -16,6 +16,8 @@ from proxy.protocols.mqtt.rules import parse_never, parse_rule
 from proxy.protocols.mqtt.targets import Connects, Filters, Forbidden, MqttTarget, Topics
 from tests.mqtt import meaning
 
+pytestmark = pytest.mark.timeout(60)
+
 SENSOR = Names("d1", "a/b")
 LEVELS = st.sampled_from(["a", "a", "b", "$s", "+", "+", "{device}", "{place}"])
 FILTERS = st.tuples(st.lists(LEVELS, max_size=2), st.one_of(LEVELS, st.just("#"))).map(
@@ -160,6 +162,25 @@ def test_a_never_lies_in_no_rule() -> None:
     for section in ({"publish": "a"}, {"subscribe": "a"}, {"connect": "all"}):
         for inner in parse_never(section, must_not_report):
             assert not any(inner.within(outer) for outer in parse_rule(section, must_not_report))
+
+
+@settings(max_examples=150, deadline=None)
+@given(SECTIONS, NEVERS, st.lists(ACTIONS, min_size=4, max_size=10))
+def test_what_covers_lies_near(section: dict[str, Any], forbidden: dict[str, Any], asked: list[MqttAction]) -> None:
+    """An index leaves out what does not overlap (`proxy.policy.extent`)."""
+    targets = [*rule(section), *(target.bound(SENSOR) for target in parse_never(forbidden, must_not_report))]
+    for target in targets:
+        for action in asked:
+            one, other = target.extent, action.extent
+            if target.covers(action) and one is not None and other is not None:
+                assert one[0] == other[0] and one[1] <= other[2] and other[1] <= one[2]
+
+
+def test_what_lies_elsewhere_is_left_out() -> None:
+    alarms, line = Filter("alarms/#").extent, Filter("line-2/+/state").extent
+    assert alarms[2] < line[1]
+    assert Message("receive", "line-2/a/x").extent[1] > alarms[2]
+    assert Filter("a/" + "x" * 200).extent[1] <= Message("receive", "a/" + "x" * 200).extent[1]
 
 
 @given(ACTIONS)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from proxy.core.names import Names
 from proxy.protocols.mqtt.filters import Filter, contains, covers_topic, overlaps
 
+pytestmark = pytest.mark.timeout(60)
+
 NAMED = ("a", "b", "$s", "")
 UNNAMED = ("c", "$t")
 """In topics alone: a filter that does not name a level must not be told from one that names all there are."""

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+from proxy.protocols.mqtt.filters import Extent, reach
+
 CONNECT = "connect"
 MESSAGES = ("publish", "command", "will", "retain", "clear-retained", "receive", "reply-to")
 SUBSCRIPTIONS = ("subscribe", "share")
@@ -56,8 +58,11 @@ class Message:
     size: int = 0
 
     protocol: ClassVar[str] = "mqtt"
-    extent: ClassVar[None] = None
     atoms: ClassVar[int] = 1
+
+    @property
+    def extent(self) -> Extent:
+        return reach(self.topic)
 
     @property
     def changes(self) -> bool:
@@ -80,8 +85,11 @@ class Subscription:
 
     protocol: ClassVar[str] = "mqtt"
     changes: ClassVar[bool] = False
-    extent: ClassVar[None] = None
     atoms: ClassVar[int] = 1
+
+    @property
+    def extent(self) -> Extent:
+        return reach(self.filter)
 
     def describe(self) -> str:
         text = self.filter if self.group is None else f"$share/{self.group}/{self.filter}"

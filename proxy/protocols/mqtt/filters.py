@@ -21,24 +21,29 @@ if TYPE_CHECKING:
 DEVICE, PLACE = "{device}", "{place}"
 PLACEHOLDERS = (DEVICE, PLACE)
 SHARE = "$share/"
+_INDEXED = 96
 MOST_BYTES = 1024
 MOST_LEVELS = 32
 """Of a topic or filter, as the codec holds them (CVE-2019-11779)."""
 
 Matches = Callable[[str], bool]
+Extent = tuple[str, int, int]
 _SAFE_LEVEL = re.compile(r"[^\x00-\x20/+#$*{}\x7f-\x9f][^\x00-\x1f/+#*{}\x7f-\x9f]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     """``levels`` and ``more``: a topic fits if its levels fit those, one by one, and with ``more`` further ones may
-    follow. ``#`` is ``("+",)`` and more: no topic is without a level. ``matches`` wants a topic name that is valid."""
+    follow. ``#`` is ``("+",)`` and more: no topic is without a level. ``matches(topic)`` wants a valid topic name,
+    ``holds(asked)`` a valid filter, and says whether each of its topics is one of this filter's. ``extent`` is for an
+    index, see `reach`."""
 
     text: str
     levels: tuple[str, ...] = field(init=False, repr=False, compare=False)
     more: bool = field(init=False, repr=False, compare=False)
     matches: Matches = field(init=False, repr=False, compare=False)
     holds: Matches = field(init=False, repr=False, compare=False)
+    extent: Extent = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         levels, more = split(self.text)
@@ -47,6 +52,7 @@ class Filter:
         matches, holds = (_nothing, _nothing) if self.unbound else _tests(levels, more)
         object.__setattr__(self, "matches", matches)
         object.__setattr__(self, "holds", holds)
+        object.__setattr__(self, "extent", reach(self.text.replace("{", "+{")))
 
     @property
     def unbound(self) -> bool:
@@ -81,6 +87,23 @@ def split(text: str) -> tuple[tuple[str, ...], bool]:
     if not levels or levels == [""]:  # "/#" would match the empty topic, which is none
         levels.append("+")
     return tuple(levels), True
+
+
+def reach(text: str) -> Extent:
+    """Where the topics of a filter, or one topic, lie among all texts in order: those that begin alike are neighbours.
+    Two filters with a topic in common have reaches that overlap.
+
+    A text is read as a number of `_INDEXED` bytes; what stands before the first wildcard is how its topics begin.
+    """
+    at = min((one for one in (text.find("+"), text.find("#")) if one >= 0), default=-1)
+    if at < 0:
+        return "topic", (point := _number(text, b"\0")), point
+    first = text[:at].removesuffix("/") if text[at] == "#" else text[:at]  # a/# is about a as well
+    return "topic", _number(first, b"\0"), _number(text[:at], b"\xff")
+
+
+def _number(text: str, fill: bytes) -> int:
+    return int.from_bytes(text.encode("utf-8", "surrogatepass")[:_INDEXED].ljust(_INDEXED, fill), "big")
 
 
 def covers_topic(outer: Filter, topic: str) -> bool:
@@ -170,7 +193,14 @@ def glob_within(inner: str, outer: str) -> bool:
 def any_of(filters: Iterable[Filter]) -> Matches:
     """Whether a topic is one of any of ``filters``."""
     tests = tuple(one.matches for one in filters)
-    return lambda topic: any(test(topic) for test in tests)
+
+    def matches(topic: str) -> bool:
+        for test in tests:  # a generator would cost more than the tests
+            if test(topic):
+                return True
+        return False
+
+    return matches
 
 
 def _tests(levels: tuple[str, ...], more: bool) -> tuple[Matches, Matches]:
@@ -207,8 +237,11 @@ def _by_level(levels: tuple[str, ...], more: bool) -> Matches:
     count = len(levels)
     named = tuple((at, level) for at, level in enumerate(levels) if level != "+")
     dollar = levels[0] == "+"
+    head = "/".join((*levels[: levels.index("+")], ""))
 
     def matches(topic: str) -> bool:
+        if not topic.startswith(head):
+            return False
         parts = topic.split("/", count)
         if len(parts) != count and (len(parts) < count or not more):
             return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from proxy.protocols.mqtt.actions import CONNECT, VERSION_OF, Connect, Message, Subscription, word
-from proxy.protocols.mqtt.filters import Filter, contains, fill, glob, glob_within, overlaps
+from proxy.protocols.mqtt.filters import Extent, Filter, contains, fill, glob, glob_within, overlaps
 from proxy.protocols.mqtt.ids import is_plain
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ class Topics:
     implied: bool = field(default=False, compare=False)
 
     protocol: ClassVar[str] = "mqtt"
-    extent: ClassVar[None] = None
+
+    @property
+    def extent(self) -> Extent:
+        return self.filter.extent
 
     @property
     def changes(self) -> bool:
@@ -89,7 +92,10 @@ class Filters:
 
     protocol: ClassVar[str] = "mqtt"
     changes: ClassVar[bool] = False
-    extent: ClassVar[None] = None
+
+    @property
+    def extent(self) -> Extent:
+        return self.filter.extent
 
     @property
     def values_matter(self) -> bool:
@@ -214,7 +220,10 @@ class Forbidden:
     protocol: ClassVar[str] = "mqtt"
     values_matter: ClassVar[bool] = False
     changes: ClassVar[bool] = False
-    extent: ClassVar[None] = None
+
+    @property
+    def extent(self) -> Extent:
+        return self.filter.extent
 
     def forbids(self, verb: str) -> bool:
         return verb == self.verb or verb in FORBIDS.get(self.verb, ())
