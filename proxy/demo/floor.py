@@ -72,8 +72,8 @@ class Floor:
         setup, ledger, speakers = self._setup, self.ledger, self._setup.speakers
         subscribed = asyncio.Event()
         first, second = (
-            Sensor(name, setup.place, setup.interval, speakers[name], ledger, version5=version5)
-            for name, version5 in zip(SENSORS, (False, setup.version5), strict=True)
+            Sensor(name, setup.place, setup.interval, speakers[name], ledger, middle=middle, version5=version5)
+            for name, middle, version5 in zip(SENSORS, (4.2, 6.5), (False, setup.version5), strict=True)
         )
         edge = Edge(EDGE, setup.interval, speakers[EDGE], ledger)
         births = [f"spBv1.0/{GROUP}/{message}/+" for message in ("NBIRTH", "NDATA", "NDEATH")]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 PACE = 1.5
 """Seconds from one step to the next."""
 REDRAW = 0.25
-VISITORS, LOW = 3, 36
-"""Records about the person's own clients that are shown; one on a screen of fewer rows than ``LOW``."""
+VISITORS, FEW, LOW = 3, 2, 36
+"""Records about the person's own clients that are shown; ``FEW`` on a screen of fewer rows than ``LOW``."""
 ENDLESS = 1000
 HERE = "127.0.0.1:"
 """Where those come from; the demo's own clients have other addresses."""
@@ -93,7 +93,7 @@ class Live:
         table = Table.fitting(self._steps, width, paint)
         top = [clip(line, width) for line in self._header()]
         low = height < LOW
-        bottom = [clip(line, width) for line in self._yours[-1 if low else -VISITORS :]]
+        bottom = [clip(line, width) for line in self._yours[-FEW if low else -VISITORS :]]
         bottom = ["", *bottom, *self._guide.lines(width, short=low)]
         rows = [line for result in self._rows for line in self._row(table, result, width)]
         if step is not None:
@@ -139,11 +139,15 @@ def _why(result: Result) -> list[str]:
 
 def _yours(record: Fields) -> str:
     """One of the person's own requests, in the gateway's words; empty for what says nothing new."""
+    who = f"yours: {record.get('who', 'unknown')}:"
     allowed = record.get("allowed")
     if record["what"] == "close" and allowed:
         through = ", ".join(f"{count} by {rule}" for rule, count in allowed.items())
-        return f"yours: {record.get('who', 'unknown')}: allowed {through}"
+        refused = sum(record.get("refused", {}).values())
+        return f"{who} allowed {through}" + (f", refused {refused}" if refused else "")
+    if record["what"] == "device":
+        return f"{who} {record['reason']} {record['slug']}: {record.get('detail', '')}"
     if record["what"] in ("refuse", "malformed") or (record["what"] == "connect" and record.get("reason")):
         what = record.get("action") or record.get("detail") or record["what"]
-        return f"yours: {record.get('who', 'unknown')}: refused {record['reason']} {record['slug']}: {what}"
+        return f"{who} refused {record['reason']} {record['slug']}: {what}"
     return ""

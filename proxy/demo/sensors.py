@@ -33,10 +33,20 @@ class Sensor(Voice):
     """``{place}/{name}/temperature`` at QoS 1, and ``state``: retained "online", or "offline" by its Will."""
 
     def __init__(
-        self, name: str, place: str, interval: float, speaker: Speaker, ledger: Ledger, *, version5: bool = False
+        self,
+        name: str,
+        place: str,
+        interval: float,
+        speaker: Speaker,
+        ledger: Ledger,
+        *,
+        middle: float,
+        version5: bool = False,
     ) -> None:
+        """``middle``: degrees Celsius around which it swings."""
         super().__init__(name, speaker, ledger, version5=version5)
         self._interval = interval
+        self._middle = middle
         self.reading = f"{place}/{name}/temperature"
         self.state = f"{place}/{name}/state"
 
@@ -48,7 +58,7 @@ class Sensor(Voice):
         await self._say(client, self.state, ONLINE, 1, retain=True)
         while not self._stopping:
             number = self._ledger.next_reading(self.name)
-            reading = {"at": round(time.time() * 1000), "n": number, "celsius": wave(number, 4.2, 0.4)}
+            reading = {"at": round(time.time() * 1000), "n": number, "celsius": wave(number, self._middle, 0.4)}
             await self._say(client, self.reading, json.dumps(reading).encode(), 1)
             await self._pause(self._interval)
         await self._say(client, self.state, b"", 1, retain=True)  # nothing of it stays on a broker that is not ours
