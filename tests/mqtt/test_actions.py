@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.protocols.mqtt.actions import Connect, Message, MqttAction, Subscription
@@ -56,6 +56,8 @@ ASKED: st.SearchStrategy[MqttAction] = st.one_of(
 
 
 @given(ASKED)
+@example(Subscription("share", "0", 0, '"'))
+@example(Message("publish", 'a"b\\'))
 def test_what_is_told_can_be_asked(action: MqttAction) -> None:
     """A line of a record is a question for `explain`."""
     told = action.describe()

@@ -19,7 +19,7 @@ SUBSCRIPTIONS = ("subscribe", "share")
 VERSIONS = {"3.1.1": 4, "5": 5}
 """As rules write them: the protocol level in CONNECT."""
 VERSION_OF = {level: version for version, level in VERSIONS.items()}
-_BARE = re.compile(r"[!#-\[\]-~][!-\[\]-~]*")
+_BARE = re.compile(r"[!#-\[\]-~]+")
 _MOST_SHOWN = 76
 
 
