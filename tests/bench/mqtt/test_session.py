@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.mqtt.peers import MqttPeer
     from bench.processes import Running
 
-TINY = MqttPlan(rounds=1, seconds=0.1, warmup=0.05, fair_rounds=1, fair_seconds=0.4, samples=1)
+TINY = MqttPlan(rounds=1, seconds=0.1, warmup=0.05, fair_rounds=1, fair_seconds=0.2, samples=1)
 ALLOWED = sorted(os.sched_getaffinity(0))
 
 
