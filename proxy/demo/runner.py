@@ -31,6 +31,7 @@ class Runner:
             step = replace(step, expect=step.without5)
         ground = self._grounds[step.side.name]
         ground.before()
+        self._plant.audit.forget()
         seen = self._play(step)
         ruling = Ruling.of(self._plant.audit.of(seen.peers))
         arrived, undisturbed = ground.after(step)

@@ -41,6 +41,18 @@ def test_waiting_for_one_connection_hides_no_other_from_the_reader(tmp_path: Pat
     assert log.refresh() == []
 
 
+def test_a_port_that_is_used_again_is_another_connection(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    segment = tmp_path / "1.jsonl"
+    segment.write_text(line("refuse", reason="BH-1103") + line("close"))
+    assert len(log.of({PEER})) == 2
+    log.forget()
+    with segment.open("a") as file:
+        file.write(line("close", reason="BH-1201"))
+    assert [record.get("reason") for record in log.of({PEER})] == ["BH-1201"]
+    assert len(log.refresh()) == 3
+
+
 @pytest.mark.parametrize("last", [line("close"), line("connect", verdict="refuse", reason="BH-1001"), line("connect")])
 def test_it_waits_for_the_last_record_of_each_connection(tmp_path: Path, last: str) -> None:
     segment, log = tmp_path / "1.jsonl", AuditLog(tmp_path)
