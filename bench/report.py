@@ -39,7 +39,7 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
-    competition: float | None = None  # share of the time in which other programs had the proxies' core
+    competition: float | None = None  # share of the time in which others had a core that is measured
     mqtt_titles: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -167,7 +167,7 @@ class Report:
 
     def competition_lines(self) -> Iterator[str]:
         if self.competition is not None and self.competition > BUSY:
-            yield f"Other programs had the proxies' core for {self.competition:.0%} of the time: rates and latencies"
+            yield f"Other programs had a core that is measured for {self.competition:.0%} of the time: rates and latencies"
             yield "above say little, and CPU per request is too high. Repeat on a machine that does nothing else."
             yield ""
 

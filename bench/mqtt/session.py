@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -112,6 +113,7 @@ class MqttSession:
                 self.interleaved(generator, targets, flows)
             finally:
                 self.report.rows += flow_rows(whole_rounds(flows))
+                self.report.competition = competition(flows, self.report.competition)
             self.check(targets, certificates, broker)
 
     def interleaved(
@@ -166,3 +168,9 @@ def whole_rounds(flows: dict[tuple[str, str], list[Flow]]) -> dict[tuple[str, st
     """Without what a phase that ended early measured of some targets and not of others."""
     least = {scenario: min(len(flows[key]) for key in flows if key[1] == scenario) for _, scenario in flows}
     return {key: rounds[: least[key[1]]] for key, rounds in flows.items() if least[key[1]]}
+
+
+def competition(flows: dict[tuple[str, str], list[Flow]], before: float | None) -> float | None:
+    """How long Mosquitto, which has one thread, waited for its core, as a share of the time; `before` if that is more."""
+    waited = [one.waited for rounds in flows.values() for one in rounds]
+    return max(before or 0.0, statistics.median(waited)) if waited else before

@@ -73,7 +73,7 @@ def test_a_core_that_others_use_is_told() -> None:
     found.load["stunnel", 1] = [replace(load(10), waited=0.9)]  # its own threads wait for each other
     assert competition(found) == 0.3
     report = Report(MACHINE, PLAN, {}, competition=0.3)
-    assert "Other programs had the proxies' core for 30% of the time" in report.as_text()
+    assert "Other programs had a core that is measured for 30% of the time" in report.as_text()
 
 
 def test_a_round_that_is_not_whole_is_dropped() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from bench.__main__ import Chosen, parse
 from bench.mqtt.fairness import FLOOD, FLOOD_BURNT, QUIET, REFUSED, REFUSED_BURNT, Fairness, Watched
 from bench.mqtt.flow import Flow
 from bench.mqtt.rows import DIRECT, fairness_rows, flow_rows, inspector_rows
-from bench.mqtt.session import whole_rounds
+from bench.mqtt.session import competition, whole_rounds
 from bench.report import Report
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ def test_a_round_that_is_not_whole_is_dropped() -> None:
     assert {key: len(rounds) for key, rounds in whole_rounds(flows).items()} == {
         ("bulkhead", "qos1"): 1, (DIRECT, "qos1"): 1,
     }  # fmt: skip
+
+
+def test_a_core_that_others_use_is_told() -> None:
+    flows = {(DIRECT, "qos1"): [replace(flow(1, 1), waited=share) for share in (0.0, 0.2, 0.9)]}
+    assert competition(flows, None) == 0.2
+    assert competition(flows, 0.5) == 0.5
+    assert competition({}, None) is None
 
 
 def fairness(p99: dict[str, float]) -> Fairness:
