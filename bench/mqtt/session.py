@@ -171,6 +171,6 @@ def whole_rounds(flows: dict[tuple[str, str], list[Flow]]) -> dict[tuple[str, st
 
 
 def competition(flows: dict[tuple[str, str], list[Flow]], before: float | None) -> float | None:
-    """How long Mosquitto, which has one thread, waited for its core, as a share of the time; `before` if that is more."""
+    """How long Mosquitto, which has one thread, waited for its core, as a share of the time; or `before`, if more."""
     waited = [one.waited for rounds in flows.values() for one in rounds]
     return max(before or 0.0, statistics.median(waited)) if waited else before
