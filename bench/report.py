@@ -168,7 +168,7 @@ class Report:
     def competition_lines(self) -> Iterator[str]:
         if self.competition is not None and self.competition > BUSY:
             yield f"Other programs had a core that is measured for {self.competition:.0%} of the time: rates and"
-            yield "latencies above say little, and CPU figures are too high. Repeat on a machine that does nothing else."
+            yield "latencies above say little, and CPU figures are too high. Repeat where nothing else runs."
             yield ""
 
     def title_of(self, row: Row) -> str:
