@@ -103,13 +103,13 @@ class Scanner:
     def learn(self, first: int, topic: bytes, rule: RuleRef, size: int) -> None:
         """A packet without properties, with this first byte and a payload of ``size``, is allowed by ``rule``.
 
-        What is allowed at one size is allowed at any smaller one, but for no payload at all in a retained packet,
-        which is another thing (it clears). More than was seen goes the long way once more: limits may lie between.
+        Sizes between two that one rule allowed are that rule's as well. What lies outside goes the long way once more:
+        a cap may lie between, and below one another rule may come first; no payload in a retained packet clears.
         """
         table = self._tables.setdefault(first, {})
-        least = 1 if first & 0x01 and size else 0
         known = table.get(topic)
-        if known is not None and known.rule == rule and known.least == least:
+        if known is not None and known.rule == rule:
+            known.least = min(known.least, size)
             known.limit = max(known.limit, size)
             return
         if self._size >= CACHED:
@@ -121,7 +121,7 @@ class Scanner:
             self._counted[known.rule] += known.count
         else:
             self._size += 1
-        table[topic] = Known(rule, least, size, skip, (None, self.ids1, self.ids2)[qos])
+        table[topic] = Known(rule, size, size, skip, (None, self.ids1, self.ids2)[qos])
 
     def count(self, rule: RuleRef) -> None:
         """One that went the long way."""
