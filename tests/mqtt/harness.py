@@ -127,6 +127,9 @@ class Epochs:
     def next(self) -> None:
         self._policies.pop(0)
 
+    def exchange(self, policy: Policy) -> None:
+        self._policies[0] = policy
+
 
 def event_text(event: Event) -> str:
     """``refuse BH-1201 publish no/x qos 0 bytes 1``; details of what is malformed are the codec's matter."""

@@ -96,3 +96,17 @@ def test_the_page_says_what_the_program_says(
 
 def test_the_site_of_the_page_passes_its_own_check(site: Path) -> None:
     assert run(["check", "--config", str(site)]) == 0
+
+
+def test_check_tells_of_lines_that_the_broker_makes_pointless(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = site.parent / "policies/surfaces/uns.yaml"
+    text = file.read_text()
+    assert 'command: ["spBv1.0' in text
+    file.write_text(text.replace('command: ["spBv1.0', 'publish: ["spBv1.0'))
+    assert run(["check", "--config", str(site)]) == 0
+    assert "is about command topics alone, and there the verb is command" in capsys.readouterr().out
+
+
+def test_explain_proposes_all_that_a_retained_message_needs(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "--config", str(site), "--who", "mes", "--to", "uns", "mqtt publish a/b retained"]) == 1
+    assert 'mqtt: { publish: ["a/b"], retain: ["a/b"] }' in capsys.readouterr().out
