@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from proxy.core.action import Target
     from proxy.core.reason import Reason
     from proxy.core.surface import RuleTest
     from proxy.policy.check import Finding as PolicyFinding
@@ -51,7 +52,7 @@ def policy_problems(site: Site) -> Iterator[Problem]:
     """What shows only when the policy is compiled and asked: faults, rules without effect, its own tests failing."""
     from proxy.policy import check as policy_check
     from proxy.policy.compile import PolicyError, compile_policy
-    from proxy.site.outright import refused_outright
+    from proxy.site.outright import pointless_at, refused_outright
 
     try:
         policy = compile_policy(site.surfaces, site.roles, site.devices)
@@ -60,9 +61,13 @@ def policy_problems(site: Site) -> Iterator[Problem]:
             yield Problem(Finding.POLICY, Origin("policies", 1), (), fault, "this is a fault of Bulkhead: report it")
         return
     secured = {listener.to for listener in site.listeners if listener.tls is not None}
-    for found in policy_check.lint(site.surfaces, site.roles, site.devices, secured):
-        yield _problem(Finding.POLICY, found)
     known = protocols()
+
+    def pointless(target: Target, device: str) -> tuple[str, str] | None:
+        return pointless_at(site.devices, known, device, target)
+
+    for found in policy_check.lint(site.surfaces, site.roles, site.devices, secured, pointless):
+        yield _problem(Finding.POLICY, found)
 
     def outright(test: RuleTest) -> tuple[Reason, str] | None:
         return refused_outright(site.devices, known, test.to, test.actions)

@@ -114,9 +114,9 @@ def _kinds(evidence: tuple[str, ...]) -> tuple[str, ...] | None:
 
 
 def _grammar(spec: ProtocolSpec) -> Grammar:
-    from proxy.policy.suggest import Grammar, guesses
+    from proxy.policy.suggest import Grammar
 
-    return Grammar(lambda section: _parse(spec, section), getattr(spec, "sections", guesses))
+    return Grammar(lambda section: _parse(spec, section), spec.sections)
 
 
 def _parse(spec: ProtocolSpec, section: object) -> tuple[Target, ...]:

@@ -14,7 +14,7 @@ from proxy.core.surface import Rule, Surface
 from proxy.policy import reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from proxy.core.action import Action, Target
     from proxy.core.principal import Principal
@@ -119,22 +119,6 @@ def _tried(policy: Policy, zone: Surface, asked: Question) -> str | None:
         if all(allowed):
             return besides
     return None
-
-
-def guesses(text: str, refused: tuple[Action, ...]) -> Iterator[dict[str, object]]:
-    """`Sections` for a protocol whose questions look like its rules: a verb, a resource, maybe ``= value``."""
-    verb, _, rest = text.strip().partition(" ")
-    resource, _, value = (part.strip() for part in rest.partition("="))
-    words = resource.split()
-    verbs = dict.fromkeys((verb, *(action.verb for action in refused)))
-    for count in range(len(words), 0, -1):
-        name = " ".join(words[:count])
-        item: object = int(name) if name.isdigit() else name
-        for key in verbs:
-            if value.isdigit():
-                yield {key: {name: {"min": int(value), "max": int(value)}}}
-            yield {key: [item]}
-            yield {key: item}
 
 
 def _name(zone: Surface, speaker: str, verb: str) -> str:

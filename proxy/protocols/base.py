@@ -14,7 +14,7 @@ Nothing here may raise because of input. An inspector or upstream that raises ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -235,6 +235,15 @@ class ProtocolSpec(Protocol):
 
         The inspector holds the same: `explain` and the policy's tests must not promise what no message gets.
         """
+        ...
+
+    def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
+        """What `parse_rule` might be given to allow ``refused``, narrowest first; `explain` proposes the first that
+        helps. ``text`` is the line that `parse_actions` took. Guesses will do: what does not parse is dropped."""
+        ...
+
+    def pointless(self, target: Target, options: object) -> tuple[str, str] | None:
+        """Why a rule's target can never come to anything at such a device, and how to mend it; else None."""
         ...
 
     def schema(self) -> Mapping[str, Mapping[str, object]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from proxy.core.action import Action
+    from proxy.core.action import Action, Target
     from proxy.core.inventory import Device
     from proxy.core.reason import Reason
     from proxy.protocols.base import ProtocolSpec
@@ -22,3 +22,13 @@ def refused_outright(
     if service is None or actions[0].protocol not in protocols:
         return None
     return protocols[actions[0].protocol].outright(actions, service.options)
+
+
+def pointless_at(
+    devices: Mapping[str, Device], protocols: Mapping[str, ProtocolSpec], to: str, target: Target
+) -> tuple[str, str] | None:
+    """Why a rule's target comes to nothing at device ``to``, and how to mend it; or None."""
+    service = devices[to].services.get(target.protocol) if to in devices else None
+    if service is None or target.protocol not in protocols:
+        return None
+    return protocols[target.protocol].pointless(target, service.options)

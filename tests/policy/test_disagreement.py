@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from proxy.policy.compile import compile_policy
 from proxy.policy.explain import as_data, as_text, explain
-from proxy.policy.suggest import Grammar, Question, guesses
+from proxy.policy.suggest import Grammar, Question
 from tests.policy.toy import ToyTarget, devices, read, rule, surface, who
 
 if TYPE_CHECKING:
@@ -29,9 +29,8 @@ def no_grammar(section: object) -> tuple[Target, ...]:
 def test_a_disagreement_is_a_refusal_and_is_shouted() -> None:
     zone = surface(rule("odd", ["scada"], Fickle("read", 0, 9)))
     policy = compile_policy([zone], [], devices("plc", "scada"))
-    told = explain(
-        policy, Question(who("scada", "x509"), "plc", "toy", "read 1", (read(1),)), Grammar(no_grammar, guesses)
-    )
+    question = Question(who("scada", "x509"), "plc", "toy", "read 1", (read(1),))
+    told = explain(policy, question, Grammar(no_grammar, lambda text, refused: ()))
     assert told.verdict.allowed
     assert not told.agreed
     assert not told.allowed

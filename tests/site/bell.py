@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -115,6 +115,12 @@ class BellProtocol:
         return (BellAction(verb, int(bell)),)
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
+        return None
+
+    def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
+        return ()
+
+    def pointless(self, target: Target, options: object) -> tuple[str, str] | None:
         return None
 
     def schema(self) -> Mapping[str, Mapping[str, object]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -106,6 +106,12 @@ class PipeProtocol:
         return ()
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
+        return None
+
+    def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
+        return ()
+
+    def pointless(self, target: Target, options: object) -> tuple[str, str] | None:
         return None
 
     def schema(self) -> Mapping[str, Mapping[str, object]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -293,6 +293,12 @@ class ToyProtocol:
         return (ToyAction(verb, cell),)
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
+        return None
+
+    def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
+        return ()
+
+    def pointless(self, target: Target, options: object) -> tuple[str, str] | None:
         return None
 
     def schema(self) -> Mapping[str, Mapping[str, object]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from proxy.protocols.modbus.actions import Call, Span
@@ -11,6 +11,7 @@ from proxy.protocols.modbus.inspector import ModbusInspector
 from proxy.protocols.modbus.outright import outright
 from proxy.protocols.modbus.rules import parse_never, parse_rule
 from proxy.protocols.modbus.schema import SCHEMA
+from proxy.protocols.modbus.sections import sections
 from proxy.protocols.modbus.service import ModbusService, parse_service
 from proxy.protocols.modbus.texts import parse_actions
 
@@ -49,6 +50,12 @@ class ModbusProtocol:
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
         return outright(tuple(a for a in asked if isinstance(a, Span | Call)), _service(options))
+
+    def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
+        return sections(text, refused)
+
+    def pointless(self, target: Target, options: object) -> tuple[str, str] | None:
+        return None
 
     def schema(self) -> Mapping[str, Mapping[str, object]]:
         return SCHEMA

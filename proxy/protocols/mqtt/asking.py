@@ -32,7 +32,7 @@ def asked_by(packet: Publish, service: MqttService) -> Asked:
             asked.append(Message("publish", topic, qos, size))
         if packet.retain:
             asked.append(Message("retain", topic, qos, size))
-    return (*asked, *_response(packet.properties, qos))
+    return (*asked, *_response(packet.properties, qos, service))
 
 
 def asked_by_will(will: Will, service: MqttService) -> Asked:
@@ -43,7 +43,7 @@ def asked_by_will(will: Will, service: MqttService) -> Asked:
         asked.append(Message("command", will.topic, will.qos, size))
     if will.retain:
         asked.append(Message("retain" if size else "clear-retained", will.topic, will.qos, size))
-    return (*asked, *_response(will.properties, will.qos))
+    return (*asked, *_response(will.properties, will.qos, service))
 
 
 def is_what_it_says(properties: Properties, payload: bytes) -> bool:
@@ -65,7 +65,11 @@ def describe(asked: Asked) -> str:
     return "; ".join(action.describe() for action in asked)
 
 
-def _response(properties: Properties, qos: int) -> Asked:
-    """Whoever answers may be let to write where the requester may not even look (confused deputy)."""
+def _response(properties: Properties, qos: int, service: MqttService) -> Asked:
+    """Whoever answers may be let to write where the requester may not even look, or may not command (confused
+    deputy)."""
     topic = text_of(properties, P.RESPONSE_TOPIC)
-    return () if topic is None else (Message("reply-to", topic, qos, 0), Subscription("subscribe", topic, 0))
+    if topic is None:
+        return ()
+    asked: Asked = (Message("reply-to", topic, qos, 0), Subscription("subscribe", topic, 0))
+    return (*asked, Message("command", topic, qos, 0)) if service.is_command(topic) else asked

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from proxy.protocols.mqtt.actions import Connect, Message, Subscription
 from proxy.protocols.mqtt.inspector import MqttInspector
-from proxy.protocols.mqtt.outright import outright
+from proxy.protocols.mqtt.outright import outright, pointless
 from proxy.protocols.mqtt.rules import parse_never, parse_rule
 from proxy.protocols.mqtt.schema import SCHEMA
+from proxy.protocols.mqtt.sections import sections
 from proxy.protocols.mqtt.service import MqttService, parse_service
 from proxy.protocols.mqtt.texts import parse_actions
 from proxy.protocols.relay import RelayUpstream
@@ -50,6 +51,12 @@ class MqttProtocol:
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
         return outright(tuple(a for a in asked if isinstance(a, Connect | Message | Subscription)), _service(options))
+
+    def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
+        return sections(refused)
+
+    def pointless(self, target: Target, options: object) -> tuple[str, str] | None:
+        return pointless(target, _service(options))
 
     def schema(self) -> Mapping[str, Mapping[str, object]]:
         return SCHEMA
