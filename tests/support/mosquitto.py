@@ -22,7 +22,8 @@ def mosquitto() -> str:
 
 
 class Mosquitto:
-    """``more``: lines of its config. Nothing is kept on disk; whoever connects may do anything."""
+    """``more``: lines of its config, further listeners for example, each with settings of its own. Nothing is kept on
+    disk; whoever connects to ``port`` may do anything."""
 
     def __init__(self, folder: Path, more: Sequence[str] = ()) -> None:
         self.port = free_port()
@@ -30,8 +31,8 @@ class Mosquitto:
         self._config = folder / "mosquitto.conf"
         # Started by root it becomes the user `mosquitto`, who may not read a test's folder.
         user = ["user root"] if os.geteuid() == 0 else []
-        lines = [f"listener {self.port} {LOCAL}", "allow_anonymous true", "set_tcp_nodelay true"]
-        lines += ["log_dest stderr", "log_type all", "persistence false", *user, *more]
+        lines = ["per_listener_settings true", "log_dest stderr", "log_type all", "persistence false", *user]
+        lines += ["set_tcp_nodelay true", f"listener {self.port} {LOCAL}", "allow_anonymous true", *more]
         self._config.write_text("\n".join(lines) + "\n")
         self._child: subprocess.Popen[bytes] | None = None
 
