@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from proxy.demo.once import meanwhile
 from proxy.demo.runner import Runner
 from proxy.demo.screen import Screen, is_live, paint
 from proxy.demo.steps import all_steps
@@ -65,6 +66,8 @@ class Live:
             for result in self._runner.accounts():
                 self._take(result)
                 self._wait()
+            if self._screen is None:
+                self._say(*(f"      {line}" for line in meanwhile(self._plant)))
 
     def _take(self, result: Result) -> None:
         self.done += 1
