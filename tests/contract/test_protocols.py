@@ -16,9 +16,11 @@ import pytest
 import yaml
 
 from proxy import protocols
+from proxy.core.names import Names
 from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
 from proxy.protocols.base import Effects, UpstreamEffects, UpstreamState
+from proxy.protocols.relay import RelayUpstream
 from tests.modbus.harness import ref
 from tests.support.setting import FakeSetting, client
 
@@ -42,8 +44,13 @@ class Sample:
         self.spec: ProtocolSpec = importlib.import_module(f"proxy.protocols.{name}").PROTOCOL
         file = Path(__file__).resolve().parents[1] / "vectors" / name / "contract.yaml"
         self.given: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
-        self.rule = self.spec.parse_rule(self.given["rule"], must_not_report)
+        self.names = Names(**self.given.get("names", {}))
+        """Whose client it is, for protocols that ask."""
+        parsed = self.spec.parse_rule(self.given["rule"], must_not_report)
+        self.rule = tuple(target.bound(self.names) for target in parsed)
         self.options = self.spec.parse_service(self.given["service"], must_not_report)
+        self.relays = isinstance(self.spec.upstream(self.options), RelayUpstream)
+        """Its messages are a stream: what counts is the bytes, and not where one message ends and the next begins."""
 
     def bytes(self, key: str) -> list[bytes]:
         return [bytes.fromhex(text) for text in self.given[key]]
@@ -59,8 +66,8 @@ class Sample:
         return Verdict(ref("rule"), reusable=True)
 
     def link(self, decide: Decide | None = None) -> Link:
-        made = self.spec.inspector(decide or self.decide, FakeSetting(secured=True), self.options, client())
-        return Link(cast("Inspector", Telling(made)))
+        made = self.spec.inspector(decide or self.decide, FakeSetting(secured=True), self.options, client(self.names))
+        return Link(cast("Inspector", Telling(made)), self.relays)
 
     def upstream(self) -> Upstream:
         return cast("Upstream", Telling(self.spec.upstream(self.options)))
@@ -91,8 +98,9 @@ class Telling:
 class Link:
     """Drives one inspector as the gateway's link does, and keeps everything that it wanted."""
 
-    def __init__(self, inspector: Inspector) -> None:
+    def __init__(self, inspector: Inspector, relays: bool) -> None:
         self.inspector = inspector
+        self.relays = relays
         self.out = Effects()
 
     def send(self, data: bytes) -> None:
@@ -101,7 +109,8 @@ class Link:
 
     def facts(self) -> tuple[list[bytes], list[bytes], list[str], bool]:
         out = self.out
-        return out.upstream, out.client, [event.what for event in out.events], out.closing
+        upstream = [joined] if self.relays and (joined := b"".join(out.upstream)) else out.upstream
+        return upstream, out.client, [event.what for event in out.events], out.closing
 
 
 def refuse(asked: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict:
@@ -119,7 +128,7 @@ def sample(request: pytest.FixtureRequest) -> Sample:
 
 def test_the_contract_runs_on() -> None:
     print(f"protocols found: {', '.join(NAMES)}")
-    assert "modbus" in NAMES
+    assert {"modbus", "mqtt"} <= set(NAMES)
 
 
 def test_it_is_called_like_its_folder(sample: Sample) -> None:
@@ -185,8 +194,9 @@ def test_its_targets_admit_a_part_of_what_they_cover(sample: Sample) -> None:
 
 
 def test_a_fresh_inspector_wants_nothing(sample: Sample) -> None:
+    """But for a first message in time, if its protocol begins with one that must come."""
     link = sample.link()
-    assert link.inspector.deadline() is None
+    assert link.inspector.deadline() == sample.given.get("first_within")
     assert dict(link.inspector.tally()) == {}
     link.inspector.tick(0.0, link.out)
     link.inspector.decide_again(0.0, link.out)
@@ -243,6 +253,18 @@ def test_cutting_the_stream_changes_nothing(sample: Sample) -> None:
             pieces.send(stream[:at])
             pieces.send(stream[at:])
             assert pieces.facts() == whole.facts(), at
+
+
+def test_cutting_what_a_relayed_device_says_changes_nothing(sample: Sample) -> None:
+    if not sample.relays:
+        pytest.skip("its upstream gives it whole messages")
+    stream = b"".join(sample.bytes("answers"))
+    for at in range(1, len(stream)):
+        link = sample.link()
+        link.send(b"".join(sample.bytes("allowed")))
+        for piece in (stream[:at], stream[at:]):
+            link.inspector.from_upstream(piece, 0.0, link.out)
+        assert b"".join(link.out.client) == stream, at
 
 
 def test_noise_never_raises_and_never_goes_up(sample: Sample) -> None:

@@ -218,7 +218,7 @@ class MqttInspector:
 
     def upstream_is(self, state: UpstreamState, now: float, out: Effects) -> None:
         session = self._session
-        if state is UpstreamState.OPEN or session.over:
+        if state is UpstreamState.OPEN or session.over or session.opening is None:
             return
         if session.phase is Phase.ASKED:
             session.goodbye(answers.SERVER_UNAVAILABLE, Reason.UPSTREAM_UNREACHABLE, out)
