@@ -62,7 +62,7 @@ class Link:
 
 
 class Judge:
-    """Sees all that the broker took."""
+    """Sees all that the broker took, until the context ends: the broker would pay for it while others measure."""
 
     def __init__(self, port: int) -> None:
         self.link = Link(port)
@@ -70,6 +70,12 @@ class Judge:
         self.link.send(wire.connect("judge-of-checks", 4), wire.subscribe(1, "#"))
         if self.link.next() != wire.connack(4) or self.link.next() != wire.suback(1):
             raise ConnectionError("the broker takes no subscriber")
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.link.socket.close()
 
     def arrived(self) -> list[bytes]:
         """Since the last call."""

@@ -150,9 +150,9 @@ class MqttSession:
 
     def check(self, targets: Sequence[Running], certificates: Certificates, broker: Broker) -> None:
         self.say("mqtt correctness")
-        judge = Judge(broker.plain)
-        for peer, target in zip(self.present, targets, strict=True):
-            self.report.checks += MqttSuite(target.name, target.port, peer.inspects, certificates, judge).run()
+        with Judge(broker.plain) as judge:
+            for peer, target in zip(self.present, targets, strict=True):
+                self.report.checks += MqttSuite(target.name, target.port, peer.inspects, certificates, judge).run()
 
     @contextlib.contextmanager
     def failing(self, phase: str) -> Iterator[None]:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def failed(certificates: Certificates, broker: Broker, *, inspects: bool, clients: ssl.VerifyMode) -> set[str]:
-    with Terminator(certificates, broker.plain, clients) as target:
-        suite = MqttSuite("terminator", target.port, inspects, certificates, Judge(broker.plain))
+    with Terminator(certificates, broker.plain, clients) as target, Judge(broker.plain) as judge:
+        suite = MqttSuite("terminator", target.port, inspects, certificates, judge)
         return {check.name for check in suite.run() if not check.ok}
 
 

@@ -66,8 +66,8 @@ def test_bulkhead_passes_every_check(tmp_path: Path, certificates: Certificates,
     folder.mkdir()
     running = MqttBulkhead().start(Setting(folder, mosquitto, certificates, ALLOWED[-1]))
     try:
-        suite = MqttSuite("bulkhead", running.port, True, certificates, Judge(mosquitto.plain))
-        checks = list(suite.run())
+        with Judge(mosquitto.plain) as judge:
+            checks = list(MqttSuite("bulkhead", running.port, True, certificates, judge).run())
     finally:
         running.stop()
     assert [check for check in checks if not check.ok] == []
