@@ -61,6 +61,14 @@ _RETURN_CODE = {
 }
 """MQTT 3.1.1, table 3.1. What has no return code there is answered by closing."""
 
+_IN_CONNACK = {
+    SHUTTING_DOWN: SERVER_UNAVAILABLE,
+    KEEP_ALIVE_TIMEOUT: SERVER_UNAVAILABLE,
+    ADMINISTRATIVE: NOT_AUTHORIZED,
+}
+"""Where CONNACK has no such code [MQTT-3.2.2-8]. What else it does not have is a fault of what came too early, and a
+protocol error there; so is in DISCONNECT what only a CONNECT can have wrong."""
+
 
 def refusal_code(reason: Reason) -> int:
     return _REFUSAL.get(reason, NOT_AUTHORIZED)
@@ -78,14 +86,16 @@ def why(reason: Reason) -> str:
 def connack(level: int, code: int, text: str = "") -> bytes | None:
     """A refusal of CONNECT; None where the version has no words for it."""
     if level == 5:
-        return encode(Connack(False, code, _said(text)), 5)
+        known = code if code in reasons.CONNACK else _IN_CONNACK.get(code, reasons.PROTOCOL_ERROR)
+        return encode(Connack(False, known, _said(text)), 5)
     number = _RETURN_CODE.get(code)
     return None if number is None else bytes((0x20, 2, 0, number))
 
 
 def disconnect(level: int, code: int, text: str = "") -> bytes | None:
     """MQTT 3.1.1 has no DISCONNECT from the server."""
-    return encode(Disconnect(code, _said(text)), 5) if level == 5 else None
+    known = code if code in reasons.DISCONNECT else reasons.PROTOCOL_ERROR
+    return encode(Disconnect(known, _said(text)), 5) if level == 5 else None
 
 
 def refused_publish(level: int, qos: int, packet_id: int, code: int, text: str) -> bytes | None:
