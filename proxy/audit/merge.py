@@ -1,7 +1,8 @@
 """Repeats: a flood of like events becomes a few records with a count, and nothing is lost from the sums (T47).
 
-Like means: same kind, speaker (listener, address, identity), device, reason, rule and shape of the action. The first
-of a kind is written at once, and so is each of the first few *different* actions (or links), so that noise cannot
+Like means: same kind, speaker (listener, address, identity), device, reason, rule and verb of the action. What follows
+the verb is the speaker's own words, a topic for one, and would make as many kinds as it can think of. The first of a
+kind is written at once, and so is each of the first few *different* actions (or links), so that noise cannot
 hide an event (T81). Whatever repeats is counted; each second the count is written as one record, for as long as the
 flood goes on.
 """
@@ -165,9 +166,9 @@ def _key(record: Record) -> Key:
     rule = (verdict.rule.surface, verdict.rule.name) if verdict is not None else None
     # A change is only ever counted together with the very same change.
     action = record.action
-    shape = action if record.what == "act" else tuple(action.split(" ", 2)[:2])
+    like = action if record.what == "act" else action.partition(" ")[0]
     # Reasons are singletons, and Enum's hash is a Python call.
-    return (record.what, record.subject.key if record.subject is not None else "", id(record.reason), rule, shape)
+    return (record.what, record.subject.key if record.subject is not None else "", id(record.reason), rule, like)
 
 
 def _sum(a: LinkFigures, b: LinkFigures) -> LinkFigures:
