@@ -58,7 +58,7 @@ class BrokerSide:
                     out.client.append(frame)
             case Disconnect():
                 self._goodbye(frame, packet, out)
-            case Malformed(ours=True) if frame[0] >> 4 == 3 and (head := delivery_head(frame)) is not None:
+            case Malformed() if frame[0] >> 4 == 3 and (head := delivery_head(frame)) is not None:
                 self._odd_delivery(packet, head, now, out)
             case Malformed():
                 session.broker_broke(packet.what, out)
@@ -167,6 +167,6 @@ def _old_refusal(frame: bytes) -> Connack | None:
     if len(frame) != 4 or frame[:3] != b"\x20\x02\x00" or not frame[3]:
         return None
     code = frame[3]
-    if code < 0x80:
+    if code not in reasons.CONNACK:
         code = reasons.VERSION if code == 1 else answers.SERVER_UNAVAILABLE
     return Connack(False, code)
