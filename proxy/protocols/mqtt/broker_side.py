@@ -9,7 +9,7 @@ from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.protocols.mqtt import answers, reasons
 from proxy.protocols.mqtt.deliveries import PUBREC, PUBREL, short_ack
-from proxy.protocols.mqtt.framing import Malformed
+from proxy.protocols.mqtt.framing import MAX_FRAME, Malformed, frame_end
 from proxy.protocols.mqtt.packets import (
     Ack,
     Connack,
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from proxy.protocols.base import Effects
     from proxy.protocols.mqtt.opening import Opening
     from proxy.protocols.mqtt.session import Session
+
+
+_HEAD = 5 + 2 + 65535 + 2
+"""Bytes of a PUBLISH in which its packet id has come."""
 
 
 class BrokerSide:
@@ -108,9 +112,28 @@ class BrokerSide:
         out.events.append(event)
         self._drop(packet.qos, packet.packet_id, now, out)
 
+    def too_large(self, data: bytes, at: int, fault: Malformed, now: float, out: Effects) -> int | None:
+        """What begins at ``at`` is larger than any packet may be. How much of it is still to come and to be thrown
+        away; None while that cannot be said, since the packet id may be to come.
+
+        A broker of 3.1.1 is told no limit, so this too is an odd message of somebody else. One of MQTT 5 was told.
+        """
+        session = self._session
+        end = frame_end(data, at, MAX_FRAME)
+        if session.phase is Phase.OPEN and session.level == 4 and data[at] >> 4 == 3 and isinstance(end, int):
+            head = delivery_head(data[at : at + _HEAD])
+            if head is not None:
+                self._odd_delivery(fault, head, now, out)
+                return end - at
+            if len(data) - at < _HEAD:
+                return None
+        session.broker_broke(fault.what, out)
+        return 0
+
     def _odd_delivery(self, fault: Malformed, head: tuple[int, int | None], now: float, out: Effects) -> None:
-        """A message within MQTT's limits and beyond ours: whoever made it must not end the session of everybody who
-        subscribes to it, least of all a retained one, each time anew."""
+        """A message that brokers pass on and we do not: one beyond our limits, or with properties that make no sense.
+        Whoever made it must not end the session of everybody who subscribes to it, least of all a retained one, each
+        time anew. What frames it and what acknowledges it was readable."""
         out.events.append(Event("device", reason=Reason.UPSTREAM_INVALID, detail=fault.what))
         self._drop(*head, now, out)
 

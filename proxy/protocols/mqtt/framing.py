@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from proxy.protocols.mqtt import reasons
 
 MAX_VARINT = 268_435_455
+MAX_FRAME = 5 + MAX_VARINT
+"""Bytes of the largest packet that there can be."""
 
 
 @dataclass(frozen=True, slots=True)

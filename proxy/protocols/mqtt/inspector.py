@@ -56,6 +56,8 @@ class MqttInspector:
         self._inbox = Inbox()
         self._broker_inbox = Inbox()
         self._limit = CONNECT_LIMIT
+        self._skip = 0
+        """Bytes of a delivery that are thrown away as they come."""
         self._partial_until: float | None = None
         self._quiet = False
         self._eof = False
@@ -195,6 +197,11 @@ class MqttInspector:
         session = self._session
         receiving = session.receiving
         while at < end:
+            if self._skip:
+                skipped = min(self._skip, end - at)
+                self._skip -= skipped
+                at += skipped
+                continue
             after = receiving.scanner.walk(data, at, ROOM)
             if after != at:
                 receiving.walked()
@@ -206,8 +213,13 @@ class MqttInspector:
                 continue
             stop = frame_end(data, at, self._service.max_packet)
             if isinstance(stop, Malformed):
-                session.broker_broke(stop.what, out)
-                return
+                skip = self._broker_side.too_large(data, at, stop, now, out)
+                if skip is None:
+                    self._broker_inbox.keep(data[at:], end - at + 1)
+                if not skip:
+                    return
+                self._skip = skip
+                continue
             if stop is None or stop > end:
                 self._broker_inbox.keep(data[at:], end - at + 1 if stop is None else stop - at)
                 return

@@ -10,7 +10,7 @@ from __future__ import annotations
 from proxy.protocols.mqtt import acks, connect, publish, reasons, subscribe
 from proxy.protocols.mqtt.acks import PUBACK, PUBCOMP, PUBREC, PUBREL, Ack, Auth, Disconnect, Ping
 from proxy.protocols.mqtt.connect import Connack, Connect, Will, claimed_level
-from proxy.protocols.mqtt.framing import Broken, Malformed, Reader, frame_end
+from proxy.protocols.mqtt.framing import MAX_FRAME, Broken, Malformed, Reader, frame_end
 from proxy.protocols.mqtt.properties import P, Properties, Property
 from proxy.protocols.mqtt.publish import Publish, delivery_head
 from proxy.protocols.mqtt.subscribe import Suback, Subscribe, Subscription, Unsuback, Unsubscribe
@@ -27,12 +27,11 @@ _FLAGS = {6: 2, 8: 2, 10: 2}
 """The flags nibble of all types but PUBLISH, where it is not 0 (table 2-2)."""
 _TO_BROKER_ONLY = frozenset({1, 8, 10, 12})
 _TO_CLIENT_ONLY = frozenset({2, 9, 11, 13})
-_MAX_FRAME = 5 + 268_435_455
 
 
 def decode(frame: bytes, level: int, *, to_broker: bool) -> Packet | Malformed:
     """Judges one whole control packet of protocol ``level`` 4 (3.1.1) or 5; a CONNECT says its level itself."""
-    end = frame_end(frame, 0, _MAX_FRAME)
+    end = frame_end(frame, 0, MAX_FRAME)
     if isinstance(end, Malformed):
         return end
     if end != len(frame):

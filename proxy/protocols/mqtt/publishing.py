@@ -117,7 +117,7 @@ class Publishing:
             if isinstance(resolved, Malformed):
                 return Outcome(fault=resolved)
             packet, frame = resolved, encode(resolved, 5)
-        if len(frame) > self.broker_limit:
+        if len(frame) > min(self.broker_limit, self._service.max_packet):
             return Outcome(fault=Malformed(f"a packet of {len(frame)} bytes for this broker", reasons.TOO_LARGE))
         packet_id = packet.packet_id or 0
         if packet_id in self._owned:
