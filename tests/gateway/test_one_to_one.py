@@ -161,7 +161,7 @@ class TestLarge:
                     assert same(await reading, data)
                     await asyncio.gather(sending, saying)
                 print(f"{time.monotonic() - began:.2f} s, at most {highest.seen} bytes waited")
-                assert time.monotonic() - began < 5
+                assert time.monotonic() - began < 12
                 marks = (PAUSE_AT + DEVICE_READ, UNTAKEN + READ, READ)
                 assert all(seen <= mark + packet for seen, mark in zip(highest.seen, marks, strict=True))
 
@@ -206,15 +206,16 @@ class TestSlowClient:
     async def test_slow_is_not_cut(self) -> None:
         """It takes a little now and then, for much longer than a stall may last."""
         data = pattern(MIB // 2)
+        timing = replace(QUICK, write_stall=1.0)
         async with (
             Broker() as broker,
-            inside_of(broker) as inside,
+            inside_of(broker, timing=timing) as inside,
             await client_of(inside) as client,
         ):
             line, link, _ = await met(inside, broker, client, down=SMALL)
             saying = asyncio.create_task(line.say(data))
             received, stalled = bytearray(), Longest()
-            while stalled.began(link._stall) < 2 * QUICK.write_stall:
+            while stalled.began(link._stall) < 1.5 * timing.write_stall:
                 received += await client.recv(2048)
                 await asyncio.sleep(0.05)
             assert data.startswith(received) and not inside.journal.ends
@@ -274,15 +275,16 @@ class TestSlowBroker:
 
     async def test_slow_is_not_cut(self) -> None:
         data = pattern(MIB // 2)
+        timing = replace(QUICK, write_stall=1.0)
         async with (
             Broker() as broker,
-            inside_of(broker) as inside,
+            inside_of(broker, timing=timing) as inside,
             await client_of(inside) as client,
         ):
             line, _, connection = await met(inside, broker, client, up=SMALL)
             sending = asyncio.create_task(client._loop.sock_sendall(client.sock, data))
             received, stalled = bytearray(), Longest()
-            while stalled.began(connection._stall) < 2 * QUICK.write_stall:
+            while stalled.began(connection._stall) < 1.5 * timing.write_stall:
                 received += await line.take(2048)
                 await asyncio.sleep(0.05)
             assert data.startswith(received) and not inside.journal.events
@@ -361,6 +363,35 @@ class TestTheClientEnds:
             await until(lambda: not inside.gateway.links.everyone())
             assert inside.device_counts.open == 0
             assert [end.why for end in inside.journal.ends] == [None]
+
+    async def test_a_broker_that_has_said_all_may_still_listen(self) -> None:
+        data = pattern(MIB)
+        async with Broker() as broker, inside_of(broker) as inside, await client_of(inside) as client:
+            line, _, connection = await met(inside, broker, client, up=MIDDLE)
+            sent = await pour(client.sock, data)
+            inside.links[0].end(Reason.POLICY_CHANGED)
+            line.finish()
+            await asyncio.sleep(0.1)
+            assert connection.untaken
+            received = await line.to_the_end()
+            assert same(received, data[: len(received) - len(END)] + END) and len(received) <= sent + len(END)
+            await until(lambda: not inside.gateway.links.everyone())
+
+    async def test_what_the_kernel_holds_is_waited_for_too(self) -> None:
+        """All was sent, not all was taken: a connection that is closed now would be reset by the broker's next word."""
+        data = pattern(MIB // 8)
+        async with Broker() as broker, inside_of(broker) as inside, await client_of(inside) as client:
+            line, _, connection = await met(inside, broker, client)
+            line.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+            assert connection._wire is not None
+            connection._wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MIB)
+            await client.send(data)
+            client.finish()
+            await asyncio.sleep(QUICK.goodbye + 0.1)
+            assert not connection.untaken and connection._wire.unacknowledged() > 1, "nothing is tested"
+            await line.say(b"taken")
+            await asyncio.sleep(0.05)
+            assert same(await line.to_the_end(), data + END)
 
     async def test_a_client_that_breaks_off(self) -> None:
         """What was taken from it was judged and submitted: it arrives, though the client is gone with a reset."""
