@@ -15,6 +15,7 @@ import pytest
 from tests.support import mqtt
 from tests.support.mqtt import V4, V5, Packet, Will, prop
 from tests.support.mqtt_client import MqttClient
+from tests.support.mqtt_malformed import behind_connect
 from tests.support.uns import ALLOW_ALL, PLAIN, UnsBuilder
 
 if TYPE_CHECKING:
@@ -264,3 +265,37 @@ def test_session_expiry_cap(asked: int, told: int | None, uns: Plant) -> None:
         assert connack.number(mqtt.SESSION_EXPIRY) == told
         client.send(mqtt.disconnect(0, prop(mqtt.SESSION_EXPIRY, 0) if asked else b""))
         assert client.to_the_end() == []
+
+
+GOES_ON = (
+    ("SUBACK", "UNSUBACK", "PINGRESP", "PINGREQ with a body", "PINGREQ with flags", "DUP with QoS 0")
+    + ("PUBACK with flags", "PUBACK with a tail", "PUBACK with an unknown code", "length that is not minimal")
+    + ("$share without a filter", "$share with an empty filter", "$share without a name", "$share with a wild name")
+    + ("no local with $share", "format 2", "response topic with +", "subscription id of a client")
+)
+"""What the standard forbids, and after which Mosquitto goes on all the same."""
+LIMITS = ("topic of 1,025 bytes", "33 levels", "longer than max_packet", "65 filters", "17 user properties")
+"""What the standard allows and the gateway does not (protocols.md 2.2)."""
+
+
+@pytest.mark.parametrize("level", [V4, V5])
+def test_bad_packets(level: int, uns: Plant, broker: Mosquitto) -> None:
+    """The gateway ends the connection wherever the broker does, and in the listed cases. 3.1.1 sees no byte more or
+    less; MQTT 5 sees a DISCONNECT with a reason where Mosquitto has another one, or none."""
+    for name, (data, _) in behind_connect(level).items():
+        ends = []
+        for port in (broker.port, uns.ports[PLAIN]):
+            with MqttClient(port, level) as client:
+                client.opened("machine")
+                client.send(data)
+                # A packet that is longer than all that comes has no answer.
+                client.send(mqtt.PING if name != "longer than max_packet" else b"")
+                try:
+                    ends.append([one.raw for one in client.to_the_end(0.1 if port == broker.port else 5.0)])
+                except TimeoutError:
+                    assert port == broker.port and name in GOES_ON + LIMITS, name
+        ours = ends.pop()
+        if level == V4:
+            assert ours == [] and ends in ([], [[]]), name
+        else:
+            assert [raw[0] for raw in ours] == [0xE0], name
