@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class UnusableError(Exception):
-    """A file is missing, open to others, or not what it should be. The text says which, for what, and how to mend it."""
+    """A file is missing, open to others, or not what it should be. The text says which, for what, how to mend it."""
 
 
 def contexts(site: Site, listener: Listener) -> Contexts | None:
