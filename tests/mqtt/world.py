@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from proxy.protocols.mqtt.actions import MqttAction
     from proxy.protocols.mqtt.service import MqttService
 
+SOON = 0.01
+"""Seconds."""
+
 
 def is_command(topic: str) -> bool:
     """The default commands of a broker, `spBv1.0/+/NCMD/#` and DCMD, said another way."""
@@ -44,6 +47,7 @@ def needs(packet: Publish) -> list[MqttAction]:
     response = props.get(packet.properties, props.P.RESPONSE_TOPIC)
     if isinstance(response, str):
         found += [Message("reply-to", response), Subscription("subscribe", response)]
+        found += [Message("command", response)] if is_command(response) else []
     return found
 
 
@@ -116,11 +120,23 @@ class World:
     @property
     def busy(self) -> bool:
         wires = self._to_client or self._to_broker or self._from_client or self._from_broker
-        return bool(wires or self.client.out or self.broker.out or self.link.told.holds)
+        return bool(wires or self.client.out or self.broker.out or self.link.told.holds or self._soon())
+
+    def _soon(self) -> bool:
+        """The inspector goes on with something by itself, any moment now."""
+        due = self.link.inspector.deadline()
+        return due is not None and due <= self.link.now + SOON
 
     def pump(self, most: int = 1 << 30) -> None:
         """Moves a bit of something that is under way, at most ``most`` times."""
-        steps = [self._client_sends, self._broker_sends, self._client_reads, self._broker_reads, self._records]
+        steps = [
+            self._client_sends,
+            self._broker_sends,
+            self._client_reads,
+            self._broker_reads,
+            self._records,
+            self._waits,
+        ]
         while self.busy and most > 0 and not self.link.closed:
             most -= 1
             self.random.choice(steps)()
@@ -137,6 +153,11 @@ class World:
     def _records(self) -> None:
         if self.link.told.holds:
             self.link.resume(self.link.told.holds.pop(0))
+            self._carry()
+
+    def _waits(self) -> None:
+        if self._soon():
+            self.link.at(self.link.now + SOON)
             self._carry()
 
     def _client_sends(self) -> None:

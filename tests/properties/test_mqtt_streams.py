@@ -219,6 +219,22 @@ def test_held_commands_leave_the_session_whole(level: int, program: list[Step], 
     play.must_end_well()
 
 
+@pytest.mark.parametrize("level", [4, 5])
+def test_much_that_waited_goes_on_in_order(level: int) -> None:
+    """Behind a held command: hundreds of packets that are not known, and more bytes than one turn takes."""
+    epochs = Epochs(Policy({"all": {**USUAL, "publish": "ok/#"}, "last": LAST}, record_first=True))
+    world = World(level, epochs, Random(level), SERVICE)
+    play = Play(world)
+    play.run(
+        [Step("publish", "spBv1.0/ok/NCMD/e")]
+        + [Step("publish", f"ok/{number}", size=number) for number in range(300)]
+        + [Step("publish", "spBv1.0/ok/NCMD/e")]
+        + [Step("publish", "ok/a", size=130) for _ in range(300)]
+    )
+    assert brief(world.broker.got) == brief(play.published)
+    play.must_end_well()
+
+
 Outcome = tuple[Told, dict[str, int], "list[tuple[Action, ...]]"]
 
 # One transcript, fed again in other ways.
