@@ -183,7 +183,7 @@ class TestWill:
             client.lose()
             heard = witness.heard("ok/last")
             assert (heard.payload, heard.qos, heard.retain) == (b"allowed", qos, True)
-        witness.say("ok/last", b"", retain=True)
+        witness.say("ok/last", b"", 1, retain=True)
 
 
 @LEVELS
@@ -207,7 +207,7 @@ class TestRetained:
             kept = late.takes()
             assert (kept.payload, kept.retain) == (b"kept by another", True)
             goes_on(late, witness)
-        witness.say("mute/x", b"", retain=True)
+        witness.say("mute/x", b"", 1, retain=True)
 
 
 @LEVELS

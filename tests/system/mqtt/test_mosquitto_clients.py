@@ -122,7 +122,7 @@ def test_retained(programs: Programs) -> None:
     assert programs.pub("-t", "ok/kept", "-r", "-q", "1", "-m", "kept").endswith("exit 0")
     with programs.sub("late", "-q", "1", "-t", "ok/kept", "-C", "1", "-F", "%r %q %p") as late:
         assert late.ends() == ["1 1 kept"]
-    assert programs.pub("-t", "ok/kept", "-r", "-n").endswith("exit 0")
+    assert programs.pub("-t", "ok/kept", "-q", "1", "-r", "-n").endswith("exit 0")
     with programs.sub("later", "-t", "ok/kept", "-t", "ok/live", "-C", "1", "-F", "%r %t") as later:
         programs.pub("-t", "ok/live", "-m", "now")
         assert later.ends() == ["0 ok/live"]
@@ -134,7 +134,7 @@ def test_will(programs: Programs, witness: Witness) -> None:
         mortal.child.kill()
         heard = witness.heard("ok/last")
     assert (heard.payload, heard.qos, heard.retain) == (b"gone", 1, True)
-    assert programs.pub("-t", "ok/last", "-r", "-n").endswith("exit 0")
+    assert programs.pub("-t", "ok/last", "-q", "1", "-r", "-n").endswith("exit 0")
 
 
 def test_persistent_session(programs: Programs) -> None:
@@ -194,7 +194,7 @@ def test_refused_subscribe(programs: Programs, tap: BrokerTap) -> None:
     refused = "135" if programs.version == "5" else "128"
     assert f"Subscribed (mid: 1): {refused}, 0" in said, said
     assert b"no/#" not in tap.up
-    programs.pub("-t", "ok/half", "-r", "-n")
+    programs.pub("-t", "ok/half", "-q", "1", "-r", "-n")
 
 
 def test_refused_will(programs: Programs, tap: BrokerTap) -> None:
