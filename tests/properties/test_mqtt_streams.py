@@ -360,3 +360,12 @@ def test_the_cache_is_used() -> None:
         asked = len(policy.asked)
         play.run([Step("deliver", "ok/a", qos=number) for number in (0, 1, 2)] * 2)
         assert len(policy.asked) == asked
+
+
+def test_what_must_not_be_reused_is_asked_each_time() -> None:
+    for level in (4, 5):
+        policy = Policy(RULES[0], reusable=False)
+        play = Play(World(level, Epochs(policy), Random(1), SERVICE))
+        asked = len(policy.asked)
+        play.run([Step(what, "ok/a", qos=number) for what in ("publish", "deliver") for number in (0, 1, 2)] * 3)
+        assert len(policy.asked) == asked + 18
