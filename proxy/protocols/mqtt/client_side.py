@@ -88,7 +88,7 @@ class ClientSide:
 
     def _subscribe(self, frame: bytes, packet: Subscribe, now: float, out: Effects) -> None:
         session = self._session
-        if session.subscriptions.uses(packet.packet_id):
+        if session.subscriptions.must_wait(packet.packet_id):
             session.parked = True
             return
         slots: list[int | None] = []
@@ -101,7 +101,8 @@ class ClientSide:
             session.say(answers.suback(session.level, packet.packet_id, codes), out)
             session.kept_back(out)
             return
-        session.subscriptions.asked(packet.packet_id, tuple(wanted.filter for wanted in packet.filters), slots)
+        filters = tuple(wanted.filter for wanted in packet.filters)
+        session.subscriptions.asked(packet.packet_id, filters, slots, len(frame))
         if any(slot is not None for slot in slots):
             kept = tuple(wanted for wanted, slot in zip(packet.filters, slots, strict=True) if slot is None)
             frame = encode(replace(packet, filters=kept), session.level)
@@ -125,10 +126,10 @@ class ClientSide:
     def _unsubscribe(self, frame: bytes, packet: Unsubscribe, now: float, out: Effects) -> None:
         """Always allowed; for a filter that never got there the broker has the right answer itself."""
         session = self._session
-        if session.subscriptions.uses(packet.packet_id):
+        if session.subscriptions.must_wait(packet.packet_id):
             session.parked = True
             return
-        session.subscriptions.leaving(packet.packet_id, packet.filters)
+        session.subscriptions.leaving(packet.packet_id, packet.filters, len(frame))
         session.to_broker(frame, now, out)
 
     def _disconnect(self, packet: Disconnect, now: float, out: Effects) -> None:

@@ -28,11 +28,6 @@ class Inbox:
         self._need = need
         self.kept = len(rest)
 
-    def push(self, data: bytes) -> None:
-        """Adds without looking."""
-        self._pieces.append(data)
-        self.kept += len(data)
-
     def take(self) -> bytes:
         pieces, self._pieces = self._pieces, []
         self.kept = 0

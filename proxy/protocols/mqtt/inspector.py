@@ -17,6 +17,7 @@ from proxy.core.reason import Reason
 from proxy.protocols.base import UpstreamState
 from proxy.protocols.mqtt import answers, connecting
 from proxy.protocols.mqtt.asking import refusal
+from proxy.protocols.mqtt.backlog import Backlog
 from proxy.protocols.mqtt.broker_side import BrokerSide
 from proxy.protocols.mqtt.client_side import ClientSide
 from proxy.protocols.mqtt.framing import Malformed, frame_end
@@ -40,6 +41,12 @@ PARTIAL = 10.0
 """Seconds a packet may take to arrive whole."""
 PARKED_LIMIT = 1 << 20
 """Bytes of a client that wait while one of its packets cannot go on."""
+TURN_BYTES = 16384
+TURN_PACKETS = 64
+"""How much of what waited is gone through at a time, and of it the packets that are not quickly known: all at once
+would stop everybody else for seconds (T47)."""
+NEXT_TURN = 0.001
+"""Seconds until the next part of it."""
 PINGREQ = b"\xc0\0"
 
 
@@ -54,6 +61,10 @@ class MqttInspector:
         self._client_side = ClientSide(self._session)
         self._broker_side = BrokerSide(self._session)
         self._inbox = Inbox()
+        self._backlog = Backlog()
+        self._turn = 0
+        """Packets until the turn is over; 0: this is none."""
+        self._turn_at: float | None = None
         self._broker_inbox = Inbox()
         self._limit = CONNECT_LIMIT
         self._skip = 0
@@ -67,9 +78,9 @@ class MqttInspector:
         if session.over:
             return
         session.alive.heard = now
-        if session.waits:
-            self._inbox.push(data)
-            if self._inbox.kept > PARKED_LIMIT:
+        if session.waits or self._backlog.kept:
+            self._backlog.push(data)
+            if self._backlog.kept > PARKED_LIMIT:
                 session.cut(Reason.OVERLOAD, "too much input while a packet waits", out)
         elif whole := self._inbox.add(data):
             self._take(whole, now, out)
@@ -97,9 +108,14 @@ class MqttInspector:
                 return
             if session.waits:
                 # What is parked is offered again, and all that is behind it waits in any case.
-                self._inbox.keep(data[at if session.parked else stop :], 0)
+                self._backlog.put_back(data[at if session.parked else stop :])
                 break
             at = stop
+            if self._turn:
+                self._turn -= 1
+                if not self._turn:
+                    self._backlog.put_back(data[at:])
+                    break
         self._partial_until = None
 
     def _known(self, data: bytes, at: int, now: float, out: Effects) -> int:
@@ -130,12 +146,23 @@ class MqttInspector:
             self._client_side.packet(frame, now, out)
 
     def _continue(self, now: float, out: Effects) -> None:
-        """What waited goes on."""
-        session = self._session
-        if self._inbox.kept and not session.over and not session.waits:
-            self._take(self._inbox.take(), now, out)
-        if self._eof and not session.over and not session.waits:
-            session.finish(None, out)
+        """What waited goes on, in turns."""
+        self._turn_at = None
+        if self._backlog.kept and not self._stands:
+            if whole := self._inbox.add(self._backlog.take(TURN_BYTES)):
+                self._turn = TURN_PACKETS
+                self._take(whole, now, out)
+                self._turn = 0
+            if self._backlog.kept and not self._stands:
+                self._turn_at = now + NEXT_TURN
+                wake(self._turn_at, out)
+        if self._eof and not self._backlog.kept and not self._stands:
+            self._session.finish(None, out)
+
+    @property
+    def _stands(self) -> bool:
+        """Nothing of the client is looked at."""
+        return self._session.over or self._session.waits
 
     # CONNECT.
 
@@ -188,7 +215,7 @@ class MqttInspector:
             # A client of 3.1.1 that promised nothing is taken to live while it is delivered to.
             session.alive.heard = now
             session.kept_back(out)
-        if self._inbox.kept:
+        if self._backlog.kept and self._turn_at is None:
             self._continue(now, out)
 
     def _give(self, data: bytes, now: float, out: Effects) -> None:
@@ -241,7 +268,7 @@ class MqttInspector:
     def eof(self, now: float, out: Effects) -> None:
         """Without DISCONNECT the client is lost, and its Will fires: the broker's connection just goes as well."""
         self._eof = True
-        if not self._session.over and not self._session.waits:
+        if not self._backlog.kept and not self._stands:
             self._session.finish(None, out)
 
     def decide_again(self, now: float, out: Effects) -> None:
@@ -311,10 +338,13 @@ class MqttInspector:
             due = min(due, self._client.opened + CONNECT_WITHIN)
         else:
             due = min(due, session.alive.lost_at, session.alive.ping_at)
+            due = due if self._turn_at is None else min(due, self._turn_at)
         return None if due == float("inf") else due
 
     def tick(self, now: float, out: Effects) -> None:
         session = self._session
+        if self._turn_at is not None and now >= self._turn_at:
+            self._continue(now, out)
         if session.over or session.held is not None:
             return
         if self._partial_until is not None and now >= self._partial_until:

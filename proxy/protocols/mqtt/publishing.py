@@ -16,6 +16,7 @@ from proxy.protocols.mqtt.asking import asked_by, describe, is_what_it_says, ref
 from proxy.protocols.mqtt.deliveries import PUBACK, PUBCOMP, PUBREC, PUBREL, ack
 from proxy.protocols.mqtt.framing import Malformed
 from proxy.protocols.mqtt.opening import ALIASES
+from proxy.protocols.mqtt.packet_ids import PacketIds, bounded
 from proxy.protocols.mqtt.packets import encode
 from proxy.protocols.mqtt.properties import P, number_of, without
 from proxy.protocols.mqtt.scan import Scanner
@@ -59,7 +60,7 @@ class Publishing:
 
     def __init__(self, level: int, decide: Decide, service: MqttService, deny_style: str, *, say_why: bool) -> None:
         self.scanner = Scanner(level)
-        self.in_flight: set[int] = set()
+        self.in_flight: set[int] | PacketIds = set()
         """Packet ids that the broker has not finished with."""
         self.receive_maximum = 65535 if level == 4 else service.receive_maximum
         self.broker_limit = 1 << 28
@@ -70,7 +71,7 @@ class Publishing:
         self._deny_style = deny_style
         self._say_why = say_why
         self._aliases: dict[int, str] = {}
-        self._owned: set[int] = set()
+        self._owned: set[int] | PacketIds = set()
         self._refused: dict[int, None] = {}
 
     @property
@@ -83,6 +84,7 @@ class Publishing:
         for ids in (self.scanner.ids1, self.scanner.ids2):
             if ids:
                 self.in_flight.update(ids)
+                self.in_flight = bounded(self.in_flight)
                 for packet_id in ids:
                     self._refused.pop(packet_id, None)
                 ids.clear()
@@ -164,6 +166,7 @@ class Publishing:
     def _pass(self, frame: bytes, packet: Publish, sent: Publish, verdict: Verdict) -> Outcome:
         if packet.packet_id is not None:
             self.in_flight.add(packet.packet_id)
+            self.in_flight = bounded(self.in_flight)
             self._refused.pop(packet.packet_id, None)
         self.scanner.count(verdict.rule)
         if verdict.reusable and not verdict.record_first and not sent.properties:
@@ -186,6 +189,7 @@ class Publishing:
                 self._remember(packet_id)
             else:
                 self._owned.add(packet_id)
+                self._owned = bounded(self._owned)
         text = answers.why(reason) if self._say_why else ""
         return Outcome(event=event, answer=answers.refused_publish(self._level, packet.qos, packet_id, code, text))
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from proxy.core.origin import RuleRef
 
 CACHED = 1024
-"""Pairs of flags and topic kept per link and direction; a scanner of topics must not fill memory."""
+CACHED_BYTES = 1 << 17
+"""Pairs of flags and topic kept per link and direction, and the bytes of their topics: whoever publishes on ever other
+topics must not fill memory (T48)."""
 
 
 class Known:
@@ -37,12 +39,13 @@ class Known:
 class Scanner:
     """One direction of one link. ``ids1`` and ``ids2`` gather the packet ids of QoS 1 and 2 that a walk passed."""
 
-    __slots__ = ("_counted", "_five", "_size", "_tables", "ids1", "ids2")
+    __slots__ = ("_bytes", "_counted", "_five", "_size", "_tables", "ids1", "ids2")
 
     def __init__(self, level: int) -> None:
         self._five = level == 5
         self._tables: dict[int, dict[bytes, Known]] = {}
         self._size = 0
+        self._bytes = 0
         self._counted: Counter[RuleRef] = Counter()
         self.ids1: list[int] = []
         self.ids2: list[int] = []
@@ -112,15 +115,16 @@ class Scanner:
             known.least = min(known.least, size)
             known.limit = max(known.limit, size)
             return
-        if self._size >= CACHED:
+        if self._size >= CACHED or self._bytes + len(topic) > CACHED_BYTES:
             self.forget()
-            table = self._tables.setdefault(first, {})
+            table, known = self._tables.setdefault(first, {}), None
         qos = first >> 1 & 3
         skip = (2 if qos else 0) + (1 if self._five else 0)
         if known is not None:
             self._counted[known.rule] += known.count
         else:
             self._size += 1
+            self._bytes += len(topic)
         table[topic] = Known(rule, size, size, skip, (None, self.ids1, self.ids2)[qos])
 
     def count(self, rule: RuleRef) -> None:
@@ -132,7 +136,7 @@ class Scanner:
             for known in table.values():
                 self._counted[known.rule] += known.count
         self._tables.clear()
-        self._size = 0
+        self._size = self._bytes = 0
 
     def tally(self) -> Mapping[RuleRef, int]:
         total = Counter(self._counted)

@@ -10,19 +10,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from proxy.protocols.mqtt.actions import Subscription
+    from proxy.protocols.mqtt.packet_ids import PacketIds
 
 STANDING = 256
 """Filters of one session (protocols.md 2.2)."""
+QUESTIONS = 65536
+"""Bytes of SUBSCRIBE and UNSUBSCRIBE under way, above which the next one waits: to leave answers unread must not fill
+memory (T48)."""
 
 
 class _Asked:
-    """One SUBSCRIBE under way. ``slots``: our refusal for each filter, or None where the broker's word counts."""
+    """One SUBSCRIBE under way. ``slots``: our refusal for each filter, or None where the broker's word counts.
+    ``size``: bytes of the packet."""
 
-    __slots__ = ("filters", "slots")
+    __slots__ = ("filters", "size", "slots")
 
-    def __init__(self, filters: tuple[str, ...], slots: list[int | None]) -> None:
+    def __init__(self, filters: tuple[str, ...], slots: list[int | None], size: int) -> None:
         self.filters = filters
         self.slots = slots
+        self.size = size
 
 
 class Subscriptions:
@@ -31,7 +37,8 @@ class Subscriptions:
     def __init__(self) -> None:
         self._standing: dict[str, Subscription] = {}
         self._asked: dict[int, _Asked] = {}
-        self._leaving: set[int] = set()
+        self._leaving: dict[int, int] = {}
+        self._questions = 0
         self._withdrawn: set[int] = set()
 
     def __iter__(self) -> Iterator[tuple[str, Subscription]]:
@@ -47,14 +54,16 @@ class Subscriptions:
     def fall(self, filter: str) -> None:
         self._standing.pop(filter, None)
 
-    def asked(self, packet_id: int, filters: tuple[str, ...], slots: list[int | None]) -> None:
-        self._asked[packet_id] = _Asked(filters, slots)
+    def asked(self, packet_id: int, filters: tuple[str, ...], slots: list[int | None], size: int) -> None:
+        self._asked[packet_id] = _Asked(filters, slots, size)
+        self._questions += size
 
     def answered(self, level: int, packet_id: int, codes: Sequence[int]) -> list[int] | None:
         """The codes for the client, in the order of its filters. None: the broker's answer fits no question."""
         asked = self._asked.pop(packet_id, None)
         if asked is None or asked.slots.count(None) != len(codes):
             return None
+        self._questions -= asked.size
         words = iter(codes)
         merged = [next(words) if slot is None else slot for slot in asked.slots]
         for filter, code, slot in zip(asked.filters, merged, asked.slots, strict=True):
@@ -62,20 +71,20 @@ class Subscriptions:
                 self.fall(filter)
         return suback_codes(level, merged)
 
-    def leaving(self, packet_id: int, filters: tuple[str, ...]) -> None:
-        """The client's UNSUBSCRIBE is on its way."""
-        self._leaving.add(packet_id)
+    def leaving(self, packet_id: int, filters: tuple[str, ...], size: int) -> None:
+        """The client's UNSUBSCRIBE, of ``size`` bytes, is on its way."""
+        self._leaving[packet_id] = size
+        self._questions += size
         for filter in filters:
             self.fall(filter)
 
     def left(self, packet_id: int) -> bool:
         """UNSUBACK for the client's own UNSUBSCRIBE; False if it asked none."""
-        if packet_id not in self._leaving:
-            return False
-        self._leaving.discard(packet_id)
-        return True
+        size = self._leaving.pop(packet_id, None)
+        self._questions -= size or 0
+        return size is not None
 
-    def withdraw(self, taken: set[int], filters: tuple[str, ...]) -> int | None:
+    def withdraw(self, taken: set[int] | PacketIds, filters: tuple[str, ...]) -> int | None:
         """A packet id for an UNSUBSCRIBE of ours: one that the client does not use. None: there is none."""
         for filter in filters:
             self.fall(filter)
@@ -95,6 +104,10 @@ class Subscriptions:
     def uses(self, packet_id: int) -> bool:
         """A question is under way with this id, of the client or of ours."""
         return packet_id in self._asked or packet_id in self._leaving or packet_id in self._withdrawn
+
+    def must_wait(self, packet_id: int) -> bool:
+        """The client's question with this id has to wait until another is answered."""
+        return self._questions > QUESTIONS or self.uses(packet_id)
 
     @property
     def ours(self) -> set[int]:
