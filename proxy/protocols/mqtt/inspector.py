@@ -26,6 +26,7 @@ from proxy.protocols.mqtt.opening import Login, Opening, read_login
 from proxy.protocols.mqtt.packets import Connect, Publish, Unsubscribe, claimed_level, decode, encode
 from proxy.protocols.mqtt.receiving import ROOM
 from proxy.protocols.mqtt.session import Phase, Session, wake
+from proxy.protocols.mqtt.subscriptions import in_packets
 
 if TYPE_CHECKING:
     from proxy.core.origin import RuleRef
@@ -298,9 +299,10 @@ class MqttInspector:
     def _withdraw(self, filters: tuple[str, ...], now: float, out: Effects) -> None:
         """MQTT cannot tell the client. The check at delivery holds already; this spares the broker the work."""
         session = self._session
-        packet_id = session.subscriptions.withdraw(session.publishing.in_flight, filters)
-        if packet_id is not None:
-            session.to_broker(encode(Unsubscribe(packet_id, filters), session.level), now, out)
+        for some in in_packets(filters, session.publishing.broker_limit):
+            packet_id = session.subscriptions.withdraw(session.publishing.in_flight, some)
+            if packet_id is not None:
+                session.to_broker(encode(Unsubscribe(packet_id, some), session.level), now, out)
 
     def resume(self, token: int, recorded: bool, now: float, out: Effects) -> None:
         session = self._session

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.protocols.mqtt.answers import suback_codes
+from proxy.protocols.mqtt.subscribe import MAX_FILTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from proxy.protocols.mqtt.actions import Subscription
     from proxy.protocols.mqtt.packet_ids import PacketIds
@@ -17,6 +18,8 @@ STANDING = 256
 QUESTIONS = 65536
 """Bytes of SUBSCRIBE and UNSUBSCRIBE under way, above which the next one waits: to leave answers unread must not fill
 memory (T48)."""
+_HEAD = 8
+"""Bytes of an UNSUBSCRIBE besides its filters: fixed header, packet id, no properties."""
 
 
 class _Asked:
@@ -113,3 +116,18 @@ class Subscriptions:
     def ours(self) -> set[int]:
         """Packet ids that our own questions hold; a client packet with one of them waits."""
         return self._withdrawn
+
+
+def in_packets(filters: Iterable[str], most: int) -> Iterator[tuple[str, ...]]:
+    """As many at a time as one UNSUBSCRIBE of ``most`` bytes takes, and not more than we ourselves would."""
+    part: list[str] = []
+    size = 0
+    for filter in filters:
+        more = 2 + len(filter.encode())
+        if part and (len(part) == MAX_FILTERS or _HEAD + size + more > most):
+            yield tuple(part)
+            part, size = [], 0
+        part.append(filter)
+        size += more
+    if part:
+        yield tuple(part)
