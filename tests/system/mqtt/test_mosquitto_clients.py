@@ -160,8 +160,10 @@ def test_share(programs: Programs) -> None:
 
 def test_unsubscribe(programs: Programs, tap: BrokerTap) -> None:
     with programs.sub("fickle", "-t", "ok/a", "-t", "ok/b", "-U", "ok/b", "-C", "1") as fickle:
-        unsubscribed = [one for one in tap.flow(programs.upstream_id("fickle")).asked if one.kind == mqtt.UNSUBSCRIBE]
-        assert len(unsubscribed) == 1 and unsubscribed[0].payload == mqtt.text("ok/b")
+        flow = tap.flow(programs.upstream_id("fickle"))
+        wait_until(lambda: any(one.kind == mqtt.UNSUBACK for one in flow.answered))
+        (unsubscribed,) = [one for one in flow.asked if one.kind == mqtt.UNSUBSCRIBE]
+        assert unsubscribed.payload == mqtt.text("ok/b")
         programs.pub("-t", "ok/b", "-m", "not wanted")
         programs.pub("-t", "ok/a", "-m", "wanted")
         assert fickle.ends() == ["wanted"]

@@ -239,10 +239,9 @@ def test_refused_will(door: Door, tap: BrokerTap) -> None:
     assert b"smuggled" not in tap.up
 
 
-def test_properties(door: Door, tap: BrokerTap) -> None:
-    """Requests and answers as MQTT 5 has them: every property arrives as it was sent."""
-    if not door.v5:
-        pytest.skip("3.1.1 has no properties")
+@pytest.mark.parametrize("listener", [PLAIN, TLS])
+def test_properties(listener: str, uns: Plant) -> None:
+    """MQTT 5, requests and answers: every property arrives as it was sent."""
     properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.ResponseTopic = "ok/answers"
     properties.CorrelationData = b"\0\1\2"
@@ -250,7 +249,7 @@ def test_properties(door: Door, tap: BrokerTap) -> None:
     properties.UserProperty = [("line", "2"), ("line", "3")]
     properties.PayloadFormatIndicator = 1
     properties.MessageExpiryInterval = 60
-    with client(door, "asker") as asker:
+    with client(Door(uns, listener, 5), "asker") as asker:
         asker.subscribe(("ok/asked", 1))
         asker.client.publish("ok/asked", "{}", 1, properties=properties)
         got: Any = asker.messages.get(timeout=SECONDS).properties
