@@ -20,8 +20,13 @@ from tests.house.repository import ROOT
 if TYPE_CHECKING:
     from tests.support.campaign import Campaigns
 
-BUGS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("modbus.yaml").read_text("utf-8"))["bugs"]
-MODBUS = Path("proxy/protocols/modbus")
+PROTOCOLS = Path("proxy/protocols")
+BUGS: list[dict[str, Any]] = [
+    {**bug, "folder": PROTOCOLS / file.stem, "listed": file.name}
+    for file in sorted(Path(__file__).parent.glob("*.yaml"))
+    for bug in yaml.safe_load(file.read_text("utf-8"))["bugs"]
+]
+"""Each file is called like the protocol whose folder it spoils."""
 RED, GREEN = 1, 0
 """Exit codes of pytest."""
 
@@ -47,18 +52,18 @@ def run(folder: Path, suites: list[str]) -> subprocess.CompletedProcess[str]:
 
 def spoil(folder: Path, bug: dict[str, Any]) -> None:
     for patch in bug["patches"]:
-        file = folder / MODBUS / patch["file"]
+        file = folder / bug["folder"] / patch["file"]
         text = file.read_text("utf-8")
-        assert text.count(patch["old"]) == 1, f"the patch no longer fits {file.name}: mend it in modbus.yaml"
+        assert text.count(patch["old"]) == 1, f"the patch no longer fits {file.name}: mend it in {bug['listed']}"
         file.write_text(text.replace(patch["old"], patch["new"]), "utf-8")
 
 
 def mend(folder: Path, bug: dict[str, Any]) -> None:
     for patch in bug["patches"]:
-        shutil.copy(ROOT / MODBUS / patch["file"], folder / MODBUS / patch["file"])
+        shutil.copy(ROOT / bug["folder"] / patch["file"], folder / bug["folder"] / patch["file"])
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: str(bug["name"]))
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug['folder'].name}: {bug['name']}")
 def test_a_seeded_bug_is_noticed(bug: dict[str, Any], copy: Path, campaigns: Campaigns) -> None:
     spoil(copy, bug)
     try:
