@@ -29,7 +29,7 @@ from proxy.protocols.mqtt.packets import (
     encode,
     frame_end,
 )
-from proxy.protocols.mqtt.properties import P, Property, get, number_of
+from proxy.protocols.mqtt.properties import P, Properties, Property, get, number_of
 
 WINDOW = 20
 """Deliveries that a broker of 3.1.1 has on the way at once, like Mosquitto."""
@@ -105,7 +105,7 @@ class Peer:
         return sum(state in ("PUBACK", "PUBREC", "PUBCOMP") for state in self.sent.values()) < self.room
 
     def publish(
-        self, topic: str, payload: bytes, qos: int, *, retain: bool = False, properties: tuple[Property, ...] = ()
+        self, topic: str, payload: bytes, qos: int, *, retain: bool = False, properties: Properties = ()
     ) -> int | None:
         """The packet id that it took."""
         number = None
@@ -167,6 +167,11 @@ class ModelClient(Peer):
         self.asked: dict[int, tuple[str, ...]] = {}
         self.granted: list[tuple[tuple[str, ...], tuple[int, ...]]] = []
         self.say(Connect(level, client_id, True, 60))
+
+    def free_id(self) -> int:
+        """From both ends: the gateway takes its own from the upper one, and the two must not meet."""
+        numbers = (at // 2 + 1 if at % 2 else 65535 - at // 2 for at in range(65535))
+        return next(number for number in numbers if number not in self.sent)
 
     def ping(self) -> None:
         self.pings += 1
@@ -254,8 +259,10 @@ class ModelBroker(Peer):
             case _:
                 raise Complaint(f"nobody expects {packet}")
 
-    def deliver(self, topic: str, payload: bytes, qos: int, *, retain: bool = False) -> None:
-        number = self.publish(topic, payload, qos, retain=retain)
+    def deliver(
+        self, topic: str, payload: bytes, qos: int, *, retain: bool = False, properties: Properties = ()
+    ) -> None:
+        number = self.publish(topic, payload, qos, retain=retain, properties=properties)
         if number is not None:
             self.order["PUBACK" if qos == 1 else "PUBREC"].append(number)
 
@@ -273,7 +280,7 @@ class ModelBroker(Peer):
         if get(packet.properties, P.TOPIC_ALIAS_MAXIMUM) is not None:
             raise Complaint("offers topic aliases")
         self.hello = packet
-        says: tuple[Property, ...] = ()
+        says: Properties = ()
         if self.level == 5:
             self.room = number_of(packet.properties, P.RECEIVE_MAXIMUM, 65535)
             says = (Property(P.RECEIVE_MAXIMUM, self.receive_maximum),)
