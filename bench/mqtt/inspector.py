@@ -42,7 +42,7 @@ class Entrance:
     """What a mutual TLS listener tells its inspectors."""
 
     secured: bool = True
-    deny_style: str = PROTOCOL.deny_styles[0]
+    deny_style: str = PROTOCOL.deny_styles(secured=True)[0]
 
     def secret(self, name: str) -> bytes:
         raise KeyError(name)

@@ -40,6 +40,8 @@ PIECE = 2048
 of `READ` at once would stop the others for 50 ms (T47)."""
 TURN = 0.0005
 """Seconds after which the rest of what was read waits until everybody else had a turn."""
+DEAF = 0.2
+"""Seconds that what piled up at a client's socket has to be read, before its deadlines count again."""
 PAUSE_AT = 65536
 """Bytes a client has not taken, above which nothing more is read that would add to them: from itself, or if it has a
 connection to the device for itself, from that."""
@@ -81,6 +83,7 @@ class Link:
         "_out",
         "_phase",
         "_phase_until",
+        "_read_since",
         "_reading",
         "_recheck_at",
         "_recv",
@@ -147,6 +150,7 @@ class Link:
         self._holds: dict[int, float] = {}
         self._single = not entrance.service.shared
         self._stall: Stall | None = None
+        self._read_since = 0.0
         self._clogged = False
         self._choked = False
         self._more_at: int | None = None
@@ -511,6 +515,7 @@ class Link:
             return
         self._reading = on
         if on:
+            self._read_since = self._clock()
             self._wire.read_with(self._readable)
         else:
             self._wire.stop_reading()
@@ -554,11 +559,21 @@ class Link:
                 self._alarm.by(until, now)
         if self.phase is not Phase.OPEN:
             return
+        if self._deaf(now):
+            self._alarm.by(now + DEAF, now)
+            return
         wanted = self.inspector.deadline()
         if wanted is not None and now >= wanted:
             self.inspector.tick(now, self._out)
         self.flush(now)
         self._arm(now)
+
+    def _deaf(self, now: float) -> bool:
+        """The client is not read, or was not until a moment ago, because somebody else is slow: it cannot be late with
+        what it may have said long since. Whoever is slow has a deadline of its own (`write_stall`)."""
+        if not self._reading:
+            return not self._input_over and not self._holds
+        return now < self._read_since + DEAF
 
     def _arm(self, now: float) -> None:
         """Asks the inspector when it wants to be looked at: when it is new, and when the alarm has rung. In between it

@@ -48,7 +48,8 @@ class UpstreamState(Enum):
 
 
 class Effects:
-    """What an inspector wants done. The driver carries the lists out in this order and then clears them.
+    """What an inspector wants done. The driver carries it out and clears it: messages for the upstream first, then
+    bytes for the client, so that what the client is told of has been handed on; then events, holds and the end.
 
     ``held``: (token, event). The inspector keeps the message; when the record of the event is on disk (or cannot
     be) the driver calls `Inspector.resume` with the token, and reads nothing more from the client until then.
@@ -200,9 +201,8 @@ class ProtocolSpec(Protocol):
         """Usual ports, plain and TLS: a `tcp` service on one of these would go round the inspector."""
         ...
 
-    @property
-    def deny_styles(self) -> tuple[str, ...]:
-        """What `deny_style` of a listener may say; the first is the default."""
+    def deny_styles(self, *, secured: bool) -> tuple[str, ...]:
+        """What `deny_style` of a listener may say, with TLS and without; the first is the default."""
         ...
 
     @property

@@ -47,7 +47,7 @@ def _listener(
         _check_target(shape, path, inventory, voice)
     if spec is not None and shape.deny_style is not None:
         _check_deny_style(shape, spec, (*path, "deny_style"), voice)
-    default = spec.deny_styles[0] if spec is not None else ""
+    default = spec.deny_styles(secured=shape.tls is not None)[0] if spec is not None else ""
     tls = None
     if shape.tls is not None:
         tls = TlsSetting(shape.tls.clients, tuple(sorted(set(shape.tls.versions))), shape.tls.certificate)
@@ -69,13 +69,16 @@ def _check_target(shape: ListenerShape, path: Path, inventory: Inventory, voice:
 
 def _check_deny_style(shape: ListenerShape, spec: ProtocolSpec, path: Path, voice: Voice) -> None:
     style = shape.deny_style or ""
-    if style not in spec.deny_styles:
-        nearest = voice.collector.nearest(style, spec.deny_styles)
-        wrong = f"{spec.name} cannot refuse in the style {style}"
-        voice.error(Finding.BAD_VALUE, path, wrong, f"one of {', '.join(spec.deny_styles)}", nearest=nearest)
-    elif style != spec.deny_styles[0] and shape.tls is not None:
-        wrong = f"{style} is for plain listeners; with TLS a refusal is always {spec.deny_styles[0]}"
+    styles = spec.deny_styles(secured=shape.tls is not None)
+    if style in styles:
+        return
+    if shape.tls is not None and style in spec.deny_styles(secured=False):
+        wrong = f"{style} is for plain listeners; with TLS a refusal is always {' or '.join(styles)}"
         voice.error(Finding.CONTRADICTION, path, wrong, "delete the line")
+    else:
+        nearest = voice.collector.nearest(style, styles)
+        wrong = f"{spec.name} cannot refuse in the style {style}"
+        voice.error(Finding.BAD_VALUE, path, wrong, f"one of {', '.join(styles)}", nearest=nearest)
 
 
 def _check_binds(shape: SiteShape, voice: Voice) -> None:

@@ -77,7 +77,7 @@ class ListenerShape(Shape):
     protocol: Id = _key("modbus")
     to: Id = _key("plc-3a", doc="The device behind: a name of fingerprints/devices.")
     tls: Annotated[TlsShape | None, Present()] = None
-    deny_style: Annotated[Id | None, Present()] = _key(default=None, doc="How a refusal looks; plain listeners only.")
+    deny_style: Annotated[Id | None, Present()] = _key(default=None, doc="How refusals look, in the protocol's words.")
 
 
 class LimitsShape(Shape):

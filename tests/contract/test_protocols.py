@@ -135,7 +135,7 @@ def test_it_is_called_like_its_folder(sample: Sample) -> None:
     spec = sample.spec
     assert spec.name == sample.name
     assert all(0 < port < 65536 for port in spec.ports)
-    assert spec.deny_styles
+    assert spec.deny_styles(secured=True) and spec.deny_styles(secured=False)
     assert isinstance(spec.answers_strangers(secured=True), bool)
     assert isinstance(spec.answers_strangers(secured=False), bool)
 

@@ -67,7 +67,9 @@ class BellAction:
 class BellProtocol:
     name = "bell"
     ports = frozenset({7700, 7701})
-    deny_styles = ("refuse", "silence")
+
+    def deny_styles(self, *, secured: bool) -> tuple[str, ...]:
+        return ("refuse",) if secured else ("refuse", "silence")
 
     def answers_strangers(self, *, secured: bool) -> bool:
         return secured

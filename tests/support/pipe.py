@@ -80,12 +80,14 @@ class PipeProtocol:
 
     name = "pipe"
     ports = frozenset({9})
-    deny_styles = ("refuse",)
     shareable = False
 
     def __init__(self, packet: int = 0, *, echo: bool = False) -> None:
         self._packet = packet
         self._echo = echo
+
+    def deny_styles(self, *, secured: bool) -> tuple[str, ...]:
+        return ("refuse",)
 
     def answers_strangers(self, *, secured: bool) -> bool:
         return False

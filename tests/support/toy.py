@@ -265,13 +265,15 @@ class ToyProtocol:
 
     name = "toy"
     ports = frozenset({7})
-    deny_styles = ("refuse",)
     shareable = True
 
     def __init__(self) -> None:
         self.broken: set[str] = set()
         self.partial = PARTIAL
         self.inspectors: list[ToyInspector] = []
+
+    def deny_styles(self, *, secured: bool) -> tuple[str, ...]:
+        return ("refuse",)
 
     def answers_strangers(self, *, secured: bool) -> bool:
         return False

@@ -43,7 +43,7 @@ def parse_service(value: object, report: Report) -> ModbusService | None:
 
     for key in value:
         if key not in known:
-            wrong(str(key), f"unknown key {key!r}", nearest(key, [*known, "port", "shared"]))
+            wrong(str(key), f"unknown key {key!r}", nearest(key, [*known, "port", "shared", "tls"]))
     numbers = {"connections": (1, 16), "pipeline": (1, 64)}
     for key, (low, high) in numbers.items():
         number = value.get(key, low)

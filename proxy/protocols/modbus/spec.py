@@ -26,8 +26,11 @@ class ModbusProtocol:
 
     name = "modbus"
     ports = frozenset({502, 802})
-    deny_styles = ("refuse", "device")
     shareable = True
+
+    def deny_styles(self, *, secured: bool) -> tuple[str, ...]:
+        """A device on a plain line may be played; on mbaps a refusal is exception 01 (R-31)."""
+        return ("refuse",) if secured else ("refuse", "device")
 
     def answers_strangers(self, *, secured: bool) -> bool:
         """On mbaps only: its client proved a certificate of the site, and refusal is exception 01 (R-31)."""

@@ -26,8 +26,10 @@ class MqttProtocol:
 
     name = "mqtt"
     ports = frozenset({1883, 8883})
-    deny_styles = ("nack", "ack-and-drop", "disconnect")
     shareable = False
+
+    def deny_styles(self, *, secured: bool) -> tuple[str, ...]:
+        return ("nack", "ack-and-drop", "disconnect")
 
     def answers_strangers(self, *, secured: bool) -> bool:
         """A CONNECT deserves a CONNACK that says no: clients of both versions take a mere close for a bad network."""
