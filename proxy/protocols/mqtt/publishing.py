@@ -31,6 +31,12 @@ REFUSED = 256
 """Packet ids of QoS 2 remembered after a refusal, for a PUBREL that still comes."""
 
 
+DENIED = 256
+"""Refusals remembered with their event: a flood of them is the dearest thing that a client can send (T47)."""
+_WHATEVER_SIZE = frozenset({Reason.DEFAULT_DENY, Reason.NEVER_RULE})
+"""Refusals that look at no more than topic, QoS and flags."""
+
+
 class Outcome:
     """What becomes of one packet: at most one of ``forward``, ``hold``, ``fault`` and ``cut``."""
 
@@ -73,6 +79,7 @@ class Publishing:
         self._aliases: dict[int, str] = {}
         self._owned: set[int] | PacketIds = set()
         self._refused: dict[int, None] = {}
+        self._denied: dict[tuple[str, int, bool, bool], tuple[Event, bool]] = {}
 
     @property
     def room(self) -> int:
@@ -127,6 +134,10 @@ class Publishing:
         if packet_id and packet_id not in self.in_flight and len(self.in_flight) >= self.receive_maximum:
             what = f"more than {self.receive_maximum} messages unacknowledged"
             return Outcome(fault=Malformed(what, answers.RECEIVE_MAXIMUM_EXCEEDED))
+        kind = (packet.topic, packet.qos, packet.retain, not packet.payload)
+        if not packet.properties and (denied := self._denied.get(kind)) is not None:
+            event, command = denied
+            return self._refuse(packet, event.reason or Reason.DEFAULT_DENY, event, command=command)
         asked = asked_by(packet, self._service)
         if not is_what_it_says(packet.properties, packet.payload):
             event = Event("refuse", reason=Reason.PAYLOAD, action=describe(asked), detail="not UTF-8")
@@ -134,10 +145,20 @@ class Publishing:
         verdict = self._decide(asked, now, True) if recorded else self._decide(asked, now)
         if verdict.reason is not None:
             command = any(action.changes for action in asked)
-            return self._refuse(packet, verdict.reason, refusal(asked, verdict), command=command)
+            event = refusal(asked, verdict)
+            if verdict.reusable and verdict.reason in _WHATEVER_SIZE and not packet.properties:
+                if len(self._denied) >= DENIED:
+                    self._denied.clear()
+                self._denied[kind] = event, command
+            return self._refuse(packet, verdict.reason, event, command=command)
         if verdict.record_first and not recorded:
             return Outcome(hold=Event("act", action=describe(asked), verdict=verdict))
         return self._pass(frame, packet, sent, verdict)
+
+    def forget(self) -> None:
+        """Every verdict."""
+        self.scanner.forget()
+        self._denied.clear()
 
     def released(self, packet_id: int) -> bytes | None:
         """The client sent PUBREL: our PUBCOMP, if the broker must not see it."""
