@@ -147,4 +147,4 @@ class ClientSide:
         if asked > most:
             packet = replace(packet, properties=replaced(packet.properties, P.SESSION_EXPIRY, most))
         session.to_broker(encode(packet, session.level), now, out)
-        session.finish(None, out)
+        session.leave(now, out)

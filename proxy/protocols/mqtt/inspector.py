@@ -76,7 +76,7 @@ class MqttInspector:
 
     def from_client(self, data: bytes, now: float, out: Effects) -> None:
         session = self._session
-        if session.over:
+        if session.over or session.leaves_by is not None:
             return
         session.alive.heard = now
         if session.waits or self._backlog.kept:
@@ -105,7 +105,7 @@ class MqttInspector:
                 self._wait_for(data[at:], end - at + 1 if stop is None else stop - at, at > 0, now, out)
                 return
             self._packet(data[at:stop], now, out)
-            if session.over:
+            if session.over or session.leaves_by is not None:
                 return
             if session.waits:
                 # What is parked is offered again, and all that is behind it waits in any case.
@@ -163,7 +163,8 @@ class MqttInspector:
     @property
     def _stands(self) -> bool:
         """Nothing of the client is looked at."""
-        return self._session.over or self._session.waits
+        session = self._session
+        return session.over or session.waits or session.leaves_by is not None
 
     # CONNECT.
 
@@ -262,12 +263,16 @@ class MqttInspector:
             return
         if session.phase is Phase.ASKED:
             session.goodbye(answers.SERVER_UNAVAILABLE, Reason.UPSTREAM_UNREACHABLE, out)
+        elif session.leaves_by is not None:
+            session.finish(None, out)
+            return
         session.finish(Reason.UPSTREAM_UNREACHABLE, out)
 
     # The rest of the contract.
 
     def eof(self, now: float, out: Effects) -> None:
-        """Without DISCONNECT the client is lost, and its Will fires: the broker's connection just goes as well."""
+        """Without DISCONNECT the client is lost, and its Will fires: the broker's connection just goes as well. After
+        one, the client may have closed its half only."""
         self._eof = True
         if not self._backlog.kept and not self._stands:
             self._session.finish(None, out)
@@ -275,7 +280,7 @@ class MqttInspector:
     def decide_again(self, now: float, out: Effects) -> None:
         """Verdicts are forgotten; CONNECT, Will and subscriptions stand only while they are still allowed."""
         session = self._session
-        session.publishing.scanner.forget()
+        session.publishing.forget()
         session.receiving.scanner.forget()
         if session.over or session.opening is None:
             return
@@ -334,6 +339,8 @@ class MqttInspector:
         due = float("inf") if self._partial_until is None else self._partial_until
         if session.over:
             return None
+        if session.leaves_by is not None:
+            return session.leaves_by
         if session.held is not None:
             pass  # whoever records has a deadline of its own
         elif session.phase is Phase.WAITING:
@@ -349,7 +356,10 @@ class MqttInspector:
             self._continue(now, out)
         if session.over or session.held is not None:
             return
-        if self._partial_until is not None and now >= self._partial_until:
+        if session.leaves_by is not None:
+            if now >= session.leaves_by:
+                session.finish(None, out)
+        elif self._partial_until is not None and now >= self._partial_until:
             session.cut(Reason.TOO_SLOW, f"a packet incomplete for {PARTIAL:g} s", out)
         elif session.phase is Phase.WAITING:
             if now >= self._client.opened + CONNECT_WITHIN:

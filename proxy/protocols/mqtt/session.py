@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from proxy.protocols.mqtt.opening import Opening
     from proxy.protocols.mqtt.service import MqttService
 
+LEAVES_WITHIN = 2.0
+"""Seconds that the broker has for its last answers and its close, after the client's DISCONNECT."""
 EARLY_LIMIT = 1024
 """Answers of ours that wait for the broker's CONNACK, which must be the first packet [MQTT-3.2.0-1]."""
 DISCONNECT = b"\xe0\0"
@@ -57,6 +59,8 @@ class Session:
         self.counted: Counter[RuleRef] = Counter()
         self.held: bytes | None = None
         self.parked = False
+        self.leaves_by: float | None = None
+        """The client said DISCONNECT. What the broker still has to say to it comes until then."""
         self._deny_style = deny_style
         self._early: list[bytes] = []
         self._token = 0
@@ -97,8 +101,10 @@ class Session:
     # Saying things.
 
     def to_broker(self, data: bytes, now: float, out: Effects) -> None:
-        out.upstream.append(data)
-        self.alive.told = now
+        """Nothing follows a DISCONNECT [MQTT-3.14.4-2], no acknowledgement of ours either."""
+        if self.leaves_by is None:
+            out.upstream.append(data)
+            self.alive.told = now
 
     def say(self, data: bytes, out: Effects) -> None:
         """An answer of ours to the client."""
@@ -119,6 +125,12 @@ class Session:
         wake(self.alive.ping_at, out)
 
     # How it ends.
+
+    def leave(self, now: float, out: Effects) -> None:
+        """The client said goodbye. It is the broker that closes then, behind all that it has to say: a sensor may send
+        everything from CONNECT to DISCONNECT at once and read its CONNACK only then."""
+        self.leaves_by = now + LEAVES_WITHIN
+        wake(self.leaves_by, out)
 
     def refuse(self, code: int, reason: Reason | None, out: Effects) -> None:
         """The CONNECT."""

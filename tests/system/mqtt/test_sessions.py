@@ -310,3 +310,15 @@ def test_takeover_of_its_own_session(level: int, port: int, tap: BrokerTap, witn
         said = tap.flows[-2].answered
         assert end == [one for one in said if one.kind == mqtt.DISCONNECT]
         goes_on(new, witness)
+
+
+@LEVELS
+def test_goodbye_goes_through_with_what_came_before(level: int, port: int, tap: BrokerTap, witness: Witness) -> None:
+    """One segment from CONNECT to DISCONNECT, as simple sensors send it: nothing of it is lost."""
+    with MqttClient(port, level) as client:
+        messages = [mqtt.publish("ok/quick", b"%d" % at, level=level) for at in range(50)]
+        client.send(mqtt.connect("machine", level=level), *messages, mqtt.disconnect())
+        assert client.expect(mqtt.CONNACK).code == 0
+        assert client.to_the_end() == []
+    assert [witness.heard("ok/quick").payload for _ in range(50)] == [b"%d" % at for at in range(50)]
+    wait_until(lambda: tap.flow(NAME).said_goodbye)
