@@ -196,6 +196,10 @@ class Witness(MqttClient):
             if found.topic == topic:
                 return found
 
+    def heard_any(self, seconds: float = SECONDS) -> Packet:
+        """The next message, whatever it is about."""
+        return self._next_message(seconds)
+
     def say(self, topic: str, payload: bytes, qos: int = 0, *, retain: bool = False, pid: int = 600) -> None:
         """Publishes at the broker; with QoS 1 or 2 the broker has taken it when this returns."""
         self.publish(topic, payload, qos=qos, pid=pid, retain=retain)

@@ -24,6 +24,7 @@ from tests.system.mqtt.kit import LEVELS, MARK, goes_on, session
 
 if TYPE_CHECKING:
     from tests.support.plant import Plant
+    from tests.support.process import GatewayProcess
 
 pytestmark = pytest.mark.system
 
@@ -62,9 +63,14 @@ def broker(uns: Plant, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mos
 
 
 @pytest.fixture(scope="module")
-def port(uns: Plant, broker: Mosquitto) -> Iterator[int]:
-    with running(uns):
-        yield uns.ports[PLAIN]
+def gateway(uns: Plant, broker: Mosquitto) -> Iterator[GatewayProcess]:
+    with running(uns) as process:
+        yield process
+
+
+@pytest.fixture
+def port(uns: Plant, gateway: GatewayProcess) -> int:
+    return uns.ports[PLAIN]
 
 
 @LEVELS
@@ -77,15 +83,19 @@ class TestOwnCredentials:
             goes_on(client, witness)
         assert "as sensor-1 (p2, c1, k10, u'bulkhead')" in broker.said()
 
-    def test_what_the_client_says_of_itself(self, level: int, port: int, broker: Mosquitto, witness: Witness) -> None:
-        """Its user name and password go nowhere, and the broker's are told to nobody."""
+    def test_what_the_client_says_of_itself(
+        self, level: int, port: int, gateway: GatewayProcess, broker: Mosquitto, witness: Witness
+    ) -> None:
+        """Its user name and password go nowhere, the broker's are told to nobody, and none is in a log or record."""
         with MqttClient(port, level) as client:
-            client.send(mqtt.connect("named", level=level, user="guesser", password=b"guess"))
+            client.send(mqtt.connect("named", level=level, user="guesser", password=b"its own secret"))
             assert client.expect(mqtt.CONNACK).code == 0
             client.subscribed("ok/in/#")
             goes_on(client, witness)
         assert "as desk:named (p2, c1, k10, u'bulkhead')" in broker.said()
         assert "guesser" not in broker.said()
+        logged = gateway.said() + "".join(map(str, gateway.audit()))
+        assert all(word not in logged for word in (PASSWORD, "its own secret"))
 
 
 @LEVELS
