@@ -83,6 +83,8 @@ class MqttInspector:
             self._backlog.push(data)
             if self._backlog.kept > PARKED_LIMIT:
                 session.cut(Reason.OVERLOAD, "too much input while a packet waits", out)
+            elif self._turn_at is not None and now >= self._turn_at:
+                self._continue(now, out)  # a client that goes on sending is not ticked
         elif whole := self._inbox.add(data):
             self._take(whole, now, out)
         if session.alive.told != now and not session.over:

@@ -81,6 +81,23 @@ def test_nothing_is_lost_and_nothing_overtakes(seed: int) -> None:
     assert got == wanted
 
 
+def test_a_client_that_goes_on_sending_gets_through_it() -> None:
+    """As fast as what waited is gone through, so that it is never cut for it."""
+    link = parked()
+    known = mqtt.publish("ok/a", bytes(1000))
+    link.send(known * 200)
+    link.reply(SUBACK_1)
+    got, sent = link.look().broker, 200
+    while sent < 2000:
+        link.now += 0.001  # no tick
+        link.send(known * 10)
+        sent += 10
+        got += link.look().broker
+    link.at(link.now + 0.001)
+    got += link.look().broker
+    assert got == mqtt.subscribe(1, ("ok/b", 0)) + known * 2000
+
+
 def test_the_end_of_a_client_comes_behind_what_it_sent() -> None:
     link = parked()
     link.send(REFUSED * 10_000 + mqtt.publish("ok/last"))
