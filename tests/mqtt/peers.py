@@ -170,7 +170,7 @@ class ModelClient(Peer):
 
     def free_id(self) -> int:
         """From both ends: the gateway takes its own from the upper one, and the two must not meet."""
-        numbers = (at // 2 + 1 if at % 2 else 65535 - at // 2 for at in range(65535))
+        numbers = (65535 - at // 2 if at % 2 else at // 2 + 1 for at in range(65535))
         return next(number for number in numbers if number not in self.sent)
 
     def ping(self) -> None:

@@ -3,6 +3,8 @@ that, and nothing else."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +88,21 @@ def test_it_passes_what_it_learnt_and_nothing_else(
     ids = {qos: [one.packet_id for one in packets if isinstance(one, Publish) and one.qos == qos] for qos in (1, 2)}
     assert (learnt.scanner.ids1, learnt.scanner.ids2) == (ids[1], ids[2])
     assert sum(learnt.scanner.tally().values()) == len(packets)
+
+
+@given(levels, messages(), st.integers(2, 4), st.data())
+def test_a_run_ends_where_anything_before_the_payload_differs(
+    level: int, message: Publish, count: int, data: st.DataObject
+) -> None:
+    message = replace(message, properties=())
+    learnt = Learnt(level, [message])
+    frame = encode(message, level)
+    at = data.draw(st.integers(0, len(frame) - len(message.payload)))
+    other = bytearray(frame)
+    if at < len(frame):
+        other[at] ^= data.draw(st.sampled_from([1, 2, 0x80, 0xFF]))
+    stream = frame * count + bytes(other) + frame * count
+    assert learnt.scanner.walk(stream, 0, 99) == learnt.run(stream, 0, 99)
 
 
 def frames(data: bytes) -> list[bytes]:
