@@ -421,3 +421,5 @@ def test_what_must_not_be_reused_is_asked_each_time() -> None:
         asked = len(policy.asked)
         play.run([Step(what, "ok/a", qos=number) for what in ("publish", "deliver") for number in (0, 1, 2)] * 3)
         assert len(policy.asked) == asked + 18
+        play.run([Step("publish", "no/a", qos=number) for number in (0, 1, 2)] * 3)
+        assert len(policy.asked) == asked + 27
