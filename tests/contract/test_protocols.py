@@ -180,6 +180,27 @@ def test_what_it_refuses_outright_has_a_reason(sample: Sample) -> None:
         assert refused[1].isprintable()
 
 
+def test_what_it_proposes_allows_what_was_refused(sample: Sample) -> None:
+    """`explain` takes the first section that helps; guesses that do not parse are dropped."""
+    spec = sample.spec
+    helped = 0
+    for text in sample.given["questions"]:
+        actions = spec.parse_actions(text)
+        for section in spec.sections(text, actions):
+            wrong: list[str] = []
+            targets = spec.parse_rule(section, lambda path, what, mend="", kept=wrong: kept.append(what))
+            assert targets or wrong, (text, section)
+            if not wrong and all(sum(t.admits(a) == a.atoms for t in targets) for a in actions):
+                helped += 1
+                break
+    assert helped, "not one of them would get a proposal"
+
+
+def test_a_sample_rule_is_not_pointless(sample: Sample) -> None:
+    for target in sample.rule:
+        assert sample.spec.pointless(target, sample.options) is None, target.describe()
+
+
 def test_its_targets_admit_a_part_of_what_they_cover(sample: Sample) -> None:
     never = sample.spec.parse_never(sample.given["never"], must_not_report)
     actions = [action for text in sample.given["questions"] for action in sample.spec.parse_actions(text)]
