@@ -1,4 +1,5 @@
-// MQTT.js through one listener: `node client.mjs WHAT JSON`. Prints one JSON object of what the client was told.
+// MQTT.js through one listener: `node client.mjs SCENE[,SCENE...] JSON`. Prints one JSON object: what the client was
+// told in each scene. They are played one after the other.
 // JSON: { port, version: 4 | 5, ca, cert, key }; without `ca` in the clear.
 
 import { readFileSync } from 'node:fs'
@@ -151,5 +152,7 @@ async function mortal() {
 }
 
 const scenes = { everyQos, burst, session, reconnects, pings, refusals, mortal }
-console.log(JSON.stringify(await scenes[what]()))
+const results = {}
+for (const scene of what.split(',')) results[scene] = await scenes[scene]()
+console.log(JSON.stringify(results))
 process.exit(0)
