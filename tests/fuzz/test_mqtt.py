@@ -49,7 +49,7 @@ SERVICES = (service({}), service({"receive_maximum": 2, "keep_alive": "10s", "ma
             service({"on_lost_subscription": "disconnect", "login": "client"}))  # fmt: skip
 SETTINGS = tuple(FakeSetting(deny_style=style) for style in ("nack", "ack-and-drop", "disconnect"))
 CLOSES = {None, "quietly", "BH-1001", "BH-1102", "BH-1105", "BH-1106", "BH-1108", "BH-1109", "BH-1201", "BH-1202",
-          "BH-1205", "BH-1209", "BH-1601", "BH-1605", "BH-1608", "BH-1711", "BH-1715"}  # fmt: skip
+          "BH-1205", "BH-1207", "BH-1209", "BH-1601", "BH-1605", "BH-1608", "BH-1711", "BH-1715"}  # fmt: skip
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.grows("fuzz")]
 

@@ -94,15 +94,21 @@ class Policy:
 
     def judge(self, asked: Sequence[Action]) -> Verdict:
         """The answer, not logged."""
-        if any(target.covers(action) for action in asked for target in self._never):
-            return Verdict(NEVER, Reason.NEVER_RULE, reusable=self._reusable)
-        found = [self._first(action) for action in asked]
-        for action, one in zip(asked, found, strict=True):
-            if one is None:
-                covered = any(target.covers(action) for _, targets in self._rules for target in targets)
-                reason = Reason.VALUE_OUTSIDE if covered else Reason.DEFAULT_DENY
-                return Verdict(DEFAULT, reason, reusable=self._reusable)
-        return Verdict(found[0] or DEFAULT, reusable=self._reusable)
+        found = [self._one(action) for action in asked]
+        for verdict in found:
+            if verdict.reason is not None:
+                part = verdict.reason if len(asked) == 1 else Reason.PART_REFUSED
+                return Verdict(verdict.rule, part, reusable=self._reusable)
+        return Verdict(found[0].rule, reusable=self._reusable)
+
+    def _one(self, action: Action) -> Verdict:
+        if any(target.covers(action) for target in self._never):
+            return Verdict(NEVER, Reason.NEVER_RULE)
+        rule = self._first(action)
+        if rule is not None:
+            return Verdict(rule)
+        covered = any(target.covers(action) for _, targets in self._rules for target in targets)
+        return Verdict(DEFAULT, Reason.VALUE_OUTSIDE if covered else Reason.DEFAULT_DENY)
 
     def _first(self, action: Action) -> RuleRef | None:
         for name, targets in self._rules:
