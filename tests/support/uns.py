@@ -1,7 +1,8 @@
 """A site whose one device behind the gateway is an MQTT broker, and the machines that speak to it.
 
 `tests.support.plant` with a broker in the place of the PLC. Topics say what policy thinks of them: ``ok/`` everything,
-``no/`` nothing, ``mute/`` no retained messages, ``ok/secret/`` may be published and never be delivered.
+``no/`` nothing, ``mute/`` no retained messages, ``wipe/`` nothing but the deletion of retained ones; ``ok/secret/`` may
+be published and never be delivered. What is below a machine's own place and name it may retain and not delete.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ RULES = """\
     from: ["role:machines"]
     to: uns
     mqtt:
-      will: ["ok/#"]
+      will: ["ok/#", "mute/#"]
       publish: ["ok/#", "mute/#"]
       retain: ["ok/#"]
-      clear-retained: ["ok/#"]
+      clear-retained: ["ok/#", "wipe/#"]
       subscribe: ["ok/#", "mute/#"]
       share: ["$share/workers/ok/#"]
       reply-to: ["ok/#"]

@@ -11,7 +11,7 @@ import pytest
 from tests.support import mqtt
 from tests.support.mqtt import PUBACK, PUBCOMP, PUBREC, PUBREL, V4, V5, Will, prop
 from tests.support.mqtt_client import MqttClient, Witness
-from tests.support.uns import DESK, PLAIN, upstream_id
+from tests.support.uns import DESK, PLACE, PLAIN, upstream_id
 from tests.system.mqtt.kit import (
     LEVELS,
     MARK,
@@ -208,6 +208,26 @@ class TestRetained:
             assert (kept.payload, kept.retain) == (b"kept by another", True)
             goes_on(late, witness)
         witness.say("mute/x", b"", 1, retain=True)
+
+    def test_clearing_is_a_right_of_its_own(
+        self, level: int, qos: int, port: int, tap: BrokerTap, witness: Witness
+    ) -> None:
+        """Who may retain may not delete for that, and who may delete need not be allowed to say anything."""
+        own = f"{PLACE}/{DESK}/state"
+        witness.say("wipe/x", b"old", 1, retain=True)
+        with session(port, level) as client:
+            client.publish(own, b"state", qos=min(qos, 1), pid=5, retain=True)
+            client.pinged()
+            client.publish(own, b"", qos=qos, pid=6, retain=True)
+            refusal(client, qos, 6, nack=level == V5)
+            client.publish("wipe/x", MARK, qos=qos, pid=7, retain=True)
+            refusal(client, qos, 7, nack=level == V5)
+            client.publish("wipe/x", b"", qos=min(qos, 1), pid=8, retain=True)
+            client.pinged()
+            assert [(one.topic, one.payload) for one in tap.asked(mqtt.PUBLISH)] == [(own, b"state"), ("wipe/x", b"")]
+            goes_on(client, witness)
+            nothing_refused(tap, client)
+        witness.say(own, b"", 1, retain=True)
 
 
 @LEVELS

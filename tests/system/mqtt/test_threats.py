@@ -91,6 +91,16 @@ class TestMqttTakeover:
                 assert own.pinged() == other.pinged() == []
         assert [flow.client_id for flow in tap.flows[-2:]] == ["sensor-1", "sensor-2:sensor-1"]
 
+    def test_no_name_at_all(self, level: int, uns: Plant, tap: BrokerTap) -> None:
+        """An empty id is one of the gateway's making, so that two nameless clients of a device are two."""
+        tls = context(uns, "sensor-1")
+        with MqttClient(uns.ports[TLS], level, tls=tls) as one, MqttClient(uns.ports[TLS], level, tls=tls) as other:
+            one.opened("")
+            other.opened("")
+            assert one.pinged() == other.pinged() == []
+        ids = [flow.client_id for flow in tap.flows[-2:]]
+        assert len(set(ids)) == 2 and all(name.startswith("sensor-1:") and len(name) > 16 for name in ids)
+
 
 ODD = {
     "plus": "a+b",
