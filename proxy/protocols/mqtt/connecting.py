@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from proxy.core.events import Event
 from proxy.core.reason import Reason
-from proxy.protocols.mqtt import answers
+from proxy.protocols.mqtt import answers, reasons
 from proxy.protocols.mqtt.actions import Connect as ConnectAction
 from proxy.protocols.mqtt.asking import asked_by_will, describe, is_what_it_says, refusal
 from proxy.protocols.mqtt.properties import P, get
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from proxy.protocols.mqtt.asking import Asked
     from proxy.protocols.mqtt.packets import Connect, Will
     from proxy.protocols.mqtt.service import MqttService
+
+
+WILD = frozenset("+#/")
+"""What a user name may not hold where it goes on to the broker, whose `%u` patterns would take it for more than a name
+(CVE-2017-7650, T12). The client id never goes on as it is."""
 
 
 class Judged:
@@ -47,6 +52,10 @@ def judge(
     if names.device is None:
         event = Event("refuse", reason=Reason.UNKNOWN_DEVICE, action=describe(asked))
         return Judged(answers.NOT_AUTHORIZED, event)
+    if service.login_of_client and not WILD.isdisjoint(packet.user or ""):
+        detail = "the broker may read this user name as a pattern"
+        event = Event("refuse", reason=Reason.DEFAULT_DENY, action=describe(asked), detail=detail)
+        return Judged(reasons.USER_OR_PASSWORD, event)
     verdict = decide(asked, now)
     if verdict.reason is not None:
         return Judged(answers.NOT_AUTHORIZED, refusal(asked, verdict))
