@@ -93,8 +93,8 @@ class TestKeepAlive:
     def test_a_silent_client_is_cut(self, level: int, port: int, tap: BrokerTap, witness: Witness) -> None:
         """After 1.5 times its interval, and its Will fires [MQTT-3.1.2-22]."""
         with MqttClient(port, level) as client:
-            client.opened("machine", keep_alive=1, will=Will("ok/last", b"silent"))
             began = time.monotonic()
+            client.opened("machine", keep_alive=1, will=Will("ok/last", b"silent"))
             end = client.to_the_end()
             lasted = time.monotonic() - began
         assert 1.0 < lasted < 2.4
@@ -127,9 +127,9 @@ class TestKeepAlive:
         """A client that only hears must say something, too: deliveries are not signs of its life."""
         with MqttClient(port, level) as client:
             client.opened("machine", keep_alive=1)
+            began = time.monotonic()  # before the last it says, however long the answer takes
             client.subscribed(("ok/in/#", 0))
-            began = time.monotonic()
-            while time.monotonic() - began < 2.5 and not client.closed:
+            while time.monotonic() - began < 4.0 and not client.closed:
                 witness.say("ok/in/x", b"x")
                 try:
                     client.next(0.2)
