@@ -24,12 +24,13 @@ _HEAD = 8
 
 class _Asked:
     """One SUBSCRIBE under way. ``slots``: our refusal for each filter, or None where the broker's word counts.
-    ``size``: bytes of the packet."""
+    ``fresh``: the filters that did not stand before. ``size``: bytes of the packet."""
 
-    __slots__ = ("filters", "size", "slots")
+    __slots__ = ("filters", "fresh", "size", "slots")
 
-    def __init__(self, filters: tuple[str, ...], slots: list[int | None], size: int) -> None:
+    def __init__(self, filters: tuple[str, ...], slots: list[int | None], fresh: set[str], size: int) -> None:
         self.filters = filters
+        self.fresh = fresh
         self.slots = slots
         self.size = size
 
@@ -43,6 +44,7 @@ class Subscriptions:
         self._leaving: dict[int, int] = {}
         self._questions = 0
         self._withdrawn: set[int] = set()
+        self._fresh: set[str] = set()
 
     def __iter__(self) -> Iterator[tuple[str, Subscription]]:
         return iter(list(self._standing.items()))
@@ -52,13 +54,16 @@ class Subscriptions:
 
     def stand(self, filter: str, action: Subscription) -> None:
         """From the moment it is sent: a broker may deliver before it answers [MQTT-3.8.4-3]."""
+        if filter not in self._standing:
+            self._fresh.add(filter)
         self._standing[filter] = action
 
     def fall(self, filter: str) -> None:
         self._standing.pop(filter, None)
 
     def asked(self, packet_id: int, filters: tuple[str, ...], slots: list[int | None], size: int) -> None:
-        self._asked[packet_id] = _Asked(filters, slots, size)
+        self._asked[packet_id] = _Asked(filters, slots, self._fresh, size)
+        self._fresh = set()
         self._questions += size
 
     def answered(self, level: int, packet_id: int, codes: Sequence[int]) -> list[int] | None:
@@ -70,7 +75,7 @@ class Subscriptions:
         words = iter(codes)
         merged = [next(words) if slot is None else slot for slot in asked.slots]
         for filter, code, slot in zip(asked.filters, merged, asked.slots, strict=True):
-            if slot is None and code >= 0x80:
+            if slot is None and code >= 0x80 and filter in asked.fresh:
                 self.fall(filter)
         return suback_codes(level, merged)
 
