@@ -15,7 +15,6 @@ from proxy.protocols.mqtt.filters import Extent, reach
 
 CONNECT = "connect"
 MESSAGES = ("publish", "command", "will", "retain", "clear-retained", "receive", "reply-to")
-SUBSCRIPTIONS = ("subscribe", "share")
 VERSIONS = {"3.1.1": 4, "5": 5}
 """As rules write them: the protocol level in CONNECT."""
 VERSION_OF = {level: version for version, level in VERSIONS.items()}

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 LEVELS = frozenset({4, 5})
 NAME = b"\0\4MQTT"
-OTHER_VERSION = 0x01
-"""The one return code that a 3.1.1 broker gives to a CONNECT of 5, in its own form (3.1.1 [MQTT-3.1.2-2])."""
 
 _USER, _PASSWORD, _WILL_RETAIN, _WILL, _CLEAN, _RESERVED = 0x80, 0x40, 0x20, 0x04, 0x02, 0x01
 _WILL_QOS_SHIFT = 3
@@ -111,8 +109,6 @@ def decode_connack(reader: Reader, level: int) -> Connack:
     if flags > 1:  # [MQTT-3.2.2-1]
         raise Broken("reserved CONNACK flags are set")
     code = reader.byte()
-    if level == 5 and not flags and code == OTHER_VERSION and not reader.left:
-        return Connack(False, code)
     if code not in (reasons.CONNACK if level == 5 else reasons.CONNACK_3):
         raise Broken(f"CONNACK code 0x{code:02X} does not exist", reasons.PROTOCOL_ERROR)
     if flags and code:  # [MQTT-3.2.2-6]; 3.1.1 [MQTT-3.2.2-4]
@@ -123,9 +119,7 @@ def decode_connack(reader: Reader, level: int) -> Connack:
 
 def encode_connack(connack: Connack, level: int) -> bytes:
     head = bytes((connack.session_present, connack.code))
-    if level == 4 or connack.code == OTHER_VERSION:
-        return packet(0x20, head)
-    return packet(0x20, head + props.write(connack.properties))
+    return packet(0x20, head + props.write(connack.properties) if level == 5 else head)
 
 
 def _read_level(reader: Reader) -> int:

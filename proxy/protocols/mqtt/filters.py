@@ -106,10 +106,6 @@ def _number(text: str, fill: bytes) -> int:
     return int.from_bytes(text.encode("utf-8", "surrogatepass")[:_INDEXED].ljust(_INDEXED, fill), "big")
 
 
-def covers_topic(outer: Filter, topic: str) -> bool:
-    return outer.matches(topic)
-
-
 def contains(outer: Filter, inner: Filter) -> bool:
     """Every topic that ``inner`` matches, ``outer`` matches too, whatever a placeholder becomes.
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 ALIASES = 32
 """Topic aliases that a client may set; we resolve them, the broker sees none."""
-FOREVER = 0xFFFFFFFF
-"""Session Expiry Interval: never (3.1.2.11.2)."""
 DEFAULT_RECEIVE_MAXIMUM = 65535
 _ODD = str.maketrans({"%": "%25", "/": "%2F", "+": "%2B", "#": "%23"})
 

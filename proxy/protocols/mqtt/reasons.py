@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 SUCCESS = 0x00
-UNSPECIFIED = 0x80
 MALFORMED = 0x81
 PROTOCOL_ERROR = 0x82
 VERSION = 0x84
