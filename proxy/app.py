@@ -35,6 +35,7 @@ from proxy.pki.revocation import RevocationList
 from proxy.pki.revoked import RevocationError
 from proxy.policy.check import run_tests
 from proxy.policy.compile import Policy, PolicyError, compile_policy
+from proxy.protocols.base import Watched
 from proxy.site.outright import refused_outright
 from proxy.telemetry.admin import AdminBindError, AdminServer, Probes
 from proxy.telemetry.counters import Counters
@@ -86,6 +87,7 @@ class App:
         self._heartbeat = Heartbeat(world.clock)
         self._counters = Counters()
         self._policy = _compile(site, protocols)
+        self._watched = Watched()
         self._revoked = _deny_list(site)
         self._audit = AuditWriter(
             site.state / "audit",
@@ -191,6 +193,8 @@ class App:
             read_certificate=CertificateReader().read,
             revoked=self._revoked.__contains__,
             wall=self._world.wall,
+            watched=lambda device, protocol: self._watched,
+            observe=self._policy.circumstances.observe,
         )
 
     # What the admin listener shows. Called in its thread: only reads.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy.audit.record import LinkFigures, Record, Subject
+from proxy.gateway.watch import by_rule
 
 if TYPE_CHECKING:
     from proxy.audit.writer import AuditWriter
@@ -39,16 +40,26 @@ class AuditJournal:
 
     def opened(self, link: LinkFacts) -> None:
         known = self._open[link.number] = _Open(self._subject(link))
-        verdict = link.authority.connect if link.authority is not None else None
+        verdict = link.watch.authority.connect if link.watch is not None else None
         self._writer.record(
             Record("connect", known.subject, verdict=verdict, reason=verdict.reason if verdict else None)
         )
+
+    def decided_again(self, link: LinkFacts) -> None:
+        known = self._open.get(link.number)
+        if known is not None:
+            self.flows(link)
+            known.subject = self._subject(link)
+
+    def flows(self, link: LinkFacts) -> None:
+        """Nobody keeps them yet."""
 
     def closed(self, link: LinkFacts) -> None:
         known = self._open.pop(link.number, None)
         if known is None:
             return
-        allowed = link.inspector.tally() if link.inspector is not None else {}
+        self.flows(link)
+        allowed = by_rule(link.inspector.tally()) if link.inspector is not None else {}
         seconds = self._clock() - link.opened_at
         figures = LinkFigures(allowed, known.refused, link.bytes_in, link.bytes_out, seconds)
         self._writer.record(Record("close", known.subject, reason=link.why, detail=link.detail, figures=figures))

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
 import click
 
-from proxy.cli.exits import ENVIRONMENT, INTERRUPTED, EnvironmentFailure
+from proxy.cli.exits import ENVIRONMENT, INTERRUPTED
+from proxy.cli.lazy import LazyGroup
 
 NOUNS = {
     "run": ("proxy.cli.run", "Start the gateway of a site; SIGTERM drains it."),
     "check": ("proxy.cli.check", "Check a site: files, names, rules and its own tests."),
     "explain": ("proxy.cli.explain", "Say what the policy answers to one request, and why."),
+    "policy": ("proxy.cli.policy", "Write, test, preview, prove and change the policy of a site."),
     "certs": (
         "proxy.cli.certs",
         "Make the site's certificate authority; issue, show and revoke certificates.",
@@ -31,30 +32,10 @@ NOUNS = {
     "schema": ("proxy.cli.schema", "Print or write the JSON Schemas of the site files."),
     "demo": ("proxy.cli.demo", "Run a small simulated plant behind the gateway."),
 }
-"""Noun -> (module, help). Listed, not discovered: a stray file never becomes a command."""
+"""Noun -> (module, help)."""
 
 
-class LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(NOUNS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in NOUNS:
-            return None
-        try:
-            command = import_module(NOUNS[cmd_name][0]).command
-        except ModuleNotFoundError as missing:
-            raise EnvironmentFailure(f"bulkhead {cmd_name} needs the Python module {missing.name}") from missing
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{NOUNS[cmd_name][0]}.command is not a click command")
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in NOUNS.items()])
-
-
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup, nouns=NOUNS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("bulkhead"), prog_name="bulkhead")
 def bulkhead() -> None:
     """A gateway that lets machines say only what policy allows, message by message."""

@@ -10,7 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
     from proxy.core.names import Names
+    from proxy.core.process import Move
 
 
 class Action(Protocol):
@@ -37,6 +40,16 @@ class Action(Protocol):
     @property
     def atoms(self) -> int:
         """The mask of all parts, ``(1 << n) - 1``."""
+        ...
+
+    @property
+    def shape(self) -> Hashable:
+        """What is asked without how much: two writes of the same register have one shape, whatever they write."""
+        ...
+
+    @property
+    def size(self) -> float:
+        """How much: of the actions of one shape the smallest and the largest stand for all between them."""
         ...
 
     def describe(self) -> str:
@@ -74,6 +87,14 @@ class Target(Protocol):
 
     def within(self, other: Target) -> bool:
         """Whatever this target admits, ``other`` admits too. For hints to the author; may err towards False."""
+        ...
+
+    def overlaps(self, other: Target) -> bool:
+        """There is an action that both cover. ``other`` may be one of a `never`. Both are bound. Exact, or False."""
+        ...
+
+    def moves(self, action: Action) -> Sequence[Move]:
+        """Where the target limits how far values may go from the last ones seen: those values. Else nothing."""
         ...
 
     def covers(self, action: Action) -> int:

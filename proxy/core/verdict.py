@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from proxy.core.origin import RuleRef
     from proxy.core.reason import Reason
 
@@ -19,9 +21,11 @@ class Verdict:
     surface's default. ``nearest`` is the rule that came closest, for the person who must mend it.
     ``reusable`` says that the same bytes may get the same answer without asking again in this epoch.
     ``record_first`` says that the record of it must be on disk before the message goes on (threats.md 5.3).
+    ``would`` is what a candidate that runs beside says, where it says something else. ``tag``: under what an inspector
+    counts the messages that go on because of this verdict: the rule, or something finer that whoever asks keeps.
     """
 
-    __slots__ = ("detail", "nearest", "reason", "record_first", "reusable", "rule")
+    __slots__ = ("detail", "nearest", "reason", "record_first", "reusable", "rule", "tag", "would")
 
     def __init__(
         self,
@@ -39,6 +43,8 @@ class Verdict:
         self.detail = detail
         self.nearest = nearest
         self.record_first = record_first
+        self.tag: Hashable = rule
+        self.would: Verdict | None = None
 
     @property
     def allowed(self) -> bool:

@@ -14,8 +14,10 @@ from proxy.core.reason import Reason
 if TYPE_CHECKING:
     from proxy.core.facts import CertificateFacts, ConnFacts
     from proxy.core.principal import Principal
+    from proxy.core.process import Point
     from proxy.gateway.ports import Authority, Entrance, Judges
     from proxy.gateway.tls import TlsSession
+    from proxy.protocols.base import Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,15 @@ class Admission:
     def __init__(self, entrance: Entrance, judges: Judges) -> None:
         self._entrance = entrance
         self._judges = judges
+
+    @property
+    def watched(self) -> Watched:
+        """What the inspectors of this entrance's device are to report."""
+        return self._judges.watched(self._entrance.device.id, self._entrance.protocol.name)
+
+    def observe(self, point: Point, value: float, now: float) -> None:
+        """The device told somebody this."""
+        self._judges.observe(self._entrance.device.id, point, value, now)
 
     def certificate(self, tls: TlsSession) -> tuple[CertificateFacts | None, Reason | None]:
         """The client's certificate after the handshake, and why it does not do."""

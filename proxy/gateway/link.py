@@ -19,6 +19,7 @@ from proxy.core.reason import Reason
 from proxy.gateway.sockets import Alarm, Wire
 from proxy.gateway.stall import Stall
 from proxy.gateway.tls import TlsFailure, TlsSession
+from proxy.gateway.watch import Watch
 from proxy.protocols.base import Client, Effects
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from proxy.core.principal import Principal
     from proxy.gateway.admission import Admission
     from proxy.gateway.links import Links
-    from proxy.gateway.ports import Authority, Entrance, Journal, ListenerCounts, Timing
+    from proxy.gateway.ports import Entrance, Journal, ListenerCounts, Timing
     from proxy.gateway.sockets import Readiness
     from proxy.gateway.upstream import UpstreamDriver
     from proxy.protocols.base import Inspector, UpstreamState
@@ -94,7 +95,6 @@ class Link:
         "_tls",
         "_upstream",
         "_wire",
-        "authority",
         "bytes_in",
         "bytes_out",
         "detail",
@@ -104,6 +104,7 @@ class Link:
         "number",
         "opened_at",
         "principal",
+        "watch",
         "why",
     )
 
@@ -129,7 +130,7 @@ class Link:
         self.facts = facts
         self.entrance = entrance
         self.principal: Principal | None = None
-        self.authority: Authority | None = None
+        self.watch: Watch | None = None
         self.opened_at = clock()
         self.bytes_in = 0
         self.bytes_out = 0
@@ -212,7 +213,7 @@ class Link:
         if out.wake is not None:
             self._alarm.by(out.wake, now)
             out.wake = None
-        if out.events or out.held or out.closing:
+        if out.events or out.held or out.closing or out.seen:
             self._flush_rest(now)
 
     def failed(self, where: str) -> None:
@@ -398,16 +399,17 @@ class Link:
         """Judged, then open. The device is not dialled here: only an allowed message does that."""
         entrance = self.entrance
         entry = self._admission.judge(self.facts, certificate, self._tls.version if self._tls is not None else None)
-        self.facts, self.principal, self.authority = entry.facts, entry.principal, entry.authority
+        self.facts, self.principal = entry.facts, entry.principal
+        self.watch = None if entry.authority is None else Watch(entry.authority)
         refusal = entry.refusal
         if refusal is None and (refusal := self._links.admit(self)) is not None:
             self._counts.limited += 1
-        if refusal is not None or entry.authority is None:
+        if refusal is not None or self.watch is None:
             self._refuse(refusal or Reason.NO_CONNECT_RULE, entry.detail, now)
             return
-        client = Client(entry.principal.names, self._entropy, now)
+        client = Client(entry.principal.names, self._entropy, now, self._admission.watched)
         options = entrance.service.options
-        self.inspector = entrance.protocol.inspector(entry.authority.decide_all, entrance, options, client)
+        self.inspector = entrance.protocol.inspector(self.watch.decide, entrance, options, client)
         self._phase = Phase.OPEN
         self._open = self.inspector
         self._phase_until = float("inf")
@@ -434,6 +436,9 @@ class Link:
 
     def _flush_rest(self, now: float) -> None:
         out = self._out
+        for point, value in out.seen:
+            self._admission.observe(point, value, now)
+        out.seen.clear()
         for event in out.events:
             self._journal.event(self, self.entrance.device.id, event)
         out.events.clear()
@@ -550,6 +555,7 @@ class Link:
         if now >= self._recheck_at:
             if not self._still_good(now):
                 return
+            self._journal.flows(self)
             self._recheck_at = self._next_look(now)
         self._alarm.by(self._recheck_at, now)
         for token, until in list(self._holds.items()):
@@ -664,7 +670,7 @@ class Link:
         if was_open:
             self._journal.closed(self)
         else:
-            connect = self.authority.connect if self.authority is not None else None
+            connect = self.watch.authority.connect if self.watch is not None else None
             verdict = connect if connect is not None and not connect.allowed else None
             event = Event("connect", reason=self.why, detail=self.detail, verdict=verdict)
             self._journal.event(self, self.entrance.device.id, event)

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from proxy.core.facts import CertificateFacts, ConnFacts
     from proxy.core.inventory import Device, Service
     from proxy.core.principal import Principal
+    from proxy.core.process import Point
     from proxy.core.reason import Reason
     from proxy.core.verdict import Verdict
     from proxy.gateway.tls import Contexts, DeviceTls
-    from proxy.protocols.base import Inspector, ProtocolSpec, UpstreamState
+    from proxy.gateway.watch import Watch
+    from proxy.protocols.base import Inspector, ProtocolSpec, UpstreamState, Watched
 
 
 class Authority(Protocol):
@@ -39,7 +41,7 @@ class LinkFacts(Protocol):
     @property
     def principal(self) -> Principal | None: ...
     @property
-    def authority(self) -> Authority | None: ...
+    def watch(self) -> Watch | None: ...
     @property
     def inspector(self) -> Inspector | None: ...
     @property
@@ -83,6 +85,14 @@ class Journal(Protocol):
     """Where it is written down what happened. None of these waits; `before` calls back on the loop."""
 
     def opened(self, link: LinkFacts) -> None: ...
+    def decided_again(self, link: LinkFacts) -> None:
+        """It goes on under another policy, or as somebody of whom more or less is known."""
+        ...
+
+    def flows(self, link: LinkFacts) -> None:
+        """Now and then, and before the end: what was said on it is to be told (`Watch.fresh`)."""
+        ...
+
     def closed(self, link: LinkFacts) -> None: ...
     def event(self, link: LinkFacts | None, device: str, event: Event) -> None: ...
     def before(self, link: LinkFacts, event: Event, done: Callable[[bool], None]) -> None:
@@ -177,7 +187,8 @@ class Judges:
 
     ``identify`` never raises. ``standing`` says why a principal may not even ask. ``open_authority`` is Casbin's
     place. ``read_certificate`` may raise ValueError. ``revoked`` is asked with a serial. ``wall`` is time of day,
-    which certificates are dated in.
+    which certificates are dated in. ``watched`` gives the points of (device, protocol) that rules look at; ``observe``
+    is told what they were seen to be: (device, point, value, now).
     """
 
     identify: Callable[[ConnFacts], Principal]
@@ -186,3 +197,5 @@ class Judges:
     read_certificate: Callable[[bytes], CertificateFacts]
     revoked: Callable[[int], bool]
     wall: Callable[[], float]
+    watched: Callable[[str, str], Watched]
+    observe: Callable[[str, Point, float, float], None]

@@ -11,6 +11,7 @@ from proxy.core.origin import Origin, RuleRef
 from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
 from proxy.policy.authority import Authority, Guard, Place
+from proxy.policy.circumstances import Circumstances
 from proxy.policy.extent import Nearby
 from proxy.policy.faults import Faults
 from proxy.policy.rates import Rates
@@ -48,12 +49,14 @@ class Policy:
         devices: Mapping[str, Device],
         rates: Rates,
         faults: Faults,
+        circumstances: Circumstances,
     ) -> None:
         self.surfaces = tuple(sorted(surfaces, key=lambda s: s.name))
         self.roles = tuple(sorted(roles, key=lambda r: r.name))
         self.digest = _digest(self.surfaces, self.roles)
         self.rates = rates
         self.faults = faults
+        self.circumstances = circumstances
         self._devices = dict(devices)
         self.casbin = enforcer([], members=links(self.roles))
         self._roles_of = _roles_of(self.roles)
@@ -78,10 +81,11 @@ class Policy:
             return self._refuse_all(device, protocol, error)
         return known
 
-    def rehearsal(self) -> Policy:
+    def rehearsal(self, circumstances: Circumstances | None = None) -> Policy:
         """The same rules with budgets of their own, for tests and questions: they must not spend live rates."""
         other = copy.copy(self)
         other.rates, other.faults, other._memo = Rates(), Faults(), {}
+        other.circumstances = self.circumstances if circumstances is None else circumstances
         return other
 
     @property
@@ -159,11 +163,18 @@ def compile_policy(
     *,
     rates: Rates | None = None,
     faults: Faults | None = None,
+    circumstances: Circumstances | None = None,
 ) -> Policy:
     """Check once more and compile. ``rates`` of the policy before keep their budgets. Raises `PolicyError`."""
     validate(surfaces, roles, devices)
-    # `or` would throw away an empty Rates.
-    return Policy(surfaces, roles, devices, Rates() if rates is None else rates, Faults() if faults is None else faults)
+    return Policy(
+        surfaces,
+        roles,
+        devices,
+        Rates() if rates is None else rates,  # `or` would throw away an empty Rates
+        Faults() if faults is None else faults,
+        Circumstances() if circumstances is None else circumstances,
+    )
 
 
 def _known(surfaces: Iterable[Surface]) -> frozenset[str]:

@@ -14,8 +14,8 @@ Nothing here may raise because of input. An inspector or upstream that raises ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from proxy.core.action import Action, Target
     from proxy.core.events import Event
     from proxy.core.names import Names
-    from proxy.core.origin import RuleRef
+    from proxy.core.process import Point
     from proxy.core.reason import Reason
     from proxy.core.verdict import Verdict
 
@@ -56,15 +56,17 @@ class Effects:
     ``closing``: write what is in ``client``, say goodbye on the transport, close both halves; ``why`` is None for an
     ordinary end. ``wake``: `tick` is wanted at this time (monotonic seconds) or earlier than was asked for before; an
     inspector sets it when its earliest deadline moves forward, so that nobody has to ask after every message.
+    ``seen``: values of points that `Client.watched` asks for, in the order in which the device told them.
     """
 
-    __slots__ = ("client", "closing", "events", "held", "upstream", "wake", "why")
+    __slots__ = ("client", "closing", "events", "held", "seen", "upstream", "wake", "why")
 
     def __init__(self) -> None:
         self.client: list[bytes] = []
         self.upstream: list[bytes] = []
         self.events: list[Event] = []
         self.held: list[tuple[int, Event]] = []
+        self.seen: list[tuple[Point, float]] = []
         self.closing = False
         self.why: Reason | None = None
         self.wake: float | None = None
@@ -109,8 +111,8 @@ class Inspector(Protocol):
 
     def tick(self, now: float, out: Effects) -> None: ...
 
-    def tally(self) -> Mapping[RuleRef, int]:
-        """How many messages each rule let through, for the record of the connection."""
+    def tally(self) -> Mapping[Hashable, int]:
+        """How many messages went on under each `Verdict.tag`, since the link opened."""
         ...
 
 
@@ -181,14 +183,25 @@ class Setting(Protocol):
         ...
 
 
+class Watched:
+    """The points of one device that some rule looks at. One object for all links to the device; a reload changes
+    ``points``, and an inspector that keeps something made from it compares ``points`` by identity."""
+
+    __slots__ = ("points",)
+
+    def __init__(self, points: frozenset[Point] = frozenset()) -> None:
+        self.points = points
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Who an inspector is made for. ``names``: the proved identity. ``entropy(n)`` gives n random bytes. ``opened``:
-    when the link opened, monotonic seconds."""
+    when the link opened, monotonic seconds. ``watched``: what to report in `Effects.seen`."""
 
     names: Names
     entropy: Callable[[int], bytes]
     opened: float = 0.0
+    watched: Watched = field(default_factory=Watched)
 
 
 class ProtocolSpec(Protocol):
@@ -228,6 +241,16 @@ class ProtocolSpec(Protocol):
 
     def parse_actions(self, text: str) -> tuple[Action, ...]:
         """``write holding 40 = 77`` as used by tests and `explain`. Raises ValueError with a mend."""
+        ...
+
+    def parse_point(self, text: str) -> Point:
+        """``holding 10 i16 (unit 1)``: one value of a device that a rule may depend on. Raises ValueError with a mend;
+        a protocol that shows no values says so."""
+        ...
+
+    def beyond(self, targets: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Target, ...]:
+        """What ``targets`` admit and ``others`` together do not, in as few targets as can say it. Both are of rules,
+        and not bound. May err towards too much: this is what a change of policy is judged by (T70)."""
         ...
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:

@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from proxy.core.hours import Hours
     from proxy.core.inventory import Device
     from proxy.core.origin import Origin
-    from proxy.core.surface import Role, Surface
+    from proxy.core.surface import Role, RuleTest, Surface
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """How a change of the files comes into force. ``watch``: they are looked at all the time. ``require_ack``: what
+    widens access waits until somebody acknowledges it."""
+
+    watch: bool = True
+    require_ack: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A whole site. Names are unique, every reference holds, patterns are expanded to ids.
 
     ``folder`` and ``state`` are absolute. ``digest`` is the hex SHA-256 of everything a verdict depends on; comments,
-    the order of files and keys, limits, `tests:` and the state folder do not change it.
+    the order of files and keys, limits, `tests:` and the state folder do not change it. ``cases`` are the tests of
+    `policies/tests/`, beside those of each surface.
     """
 
     name: str
@@ -79,6 +90,9 @@ class Site:
     surfaces: tuple[Surface, ...]
     roles: tuple[Role, ...]
     digest: str
+    hours: tuple[Hours, ...] = ()
+    cases: tuple[RuleTest, ...] = ()
+    change: Change = Change()
 
     @property
     def certs(self) -> Path:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from proxy.core.action import Action, Target
     from proxy.core.names import Names
+    from proxy.core.process import Move
 
 PROTOCOL = "toy"
 STRENGTH = {"x509": Strength.PROOF, "tpm": Strength.PROOF, "mac_ip": Strength.PLACE}
@@ -39,6 +40,14 @@ class ToyAction:
     @property
     def extent(self) -> tuple[str, int, int]:
         return "cell", self.first, self.first + len(self.values) - 1
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        return self.verb, self.first
+
+    @property
+    def size(self) -> float:
+        return max(self.values, default=0)
 
     def describe(self) -> str:
         return f"{self.verb} cell {self.first} x{len(self.values)}"
@@ -69,6 +78,16 @@ class ToyTarget:
 
     def bound(self, names: Names) -> ToyTarget:
         return self
+
+    def overlaps(self, other: Target) -> bool:
+        return (
+            isinstance(other, ToyTarget)
+            and (self.verb == other.verb or "any" in (self.verb, other.verb))
+            and max(self.first, other.first) <= min(self.last, other.last)
+        )
+
+    def moves(self, action: Action) -> tuple[Move, ...]:
+        return ()
 
     def covers(self, action: Action) -> int:
         return self._mask(action, None)

@@ -306,7 +306,7 @@ def replay(pieces: Sequence[tuple[str, bytes]], *policies: Policy) -> Outcome:
             link.again()
         else:
             (link.send if side == "client" else link.reply)(data)
-    tally = {rule.name: count for rule, count in link.inspector.tally().items()}
+    tally = {str(tag): count for tag, count in link.inspector.tally().items()}
     return link.look(), tally, [asked for policy in policies for asked in policy.asked]
 
 

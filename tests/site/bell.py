@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
     from proxy.core.names import Names
+    from proxy.core.process import Move, Point
     from proxy.core.reason import Reason
     from proxy.protocols.base import Client, Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
 
@@ -38,6 +39,12 @@ class BellTarget:
     def within(self, other: Target) -> bool:
         return isinstance(other, BellTarget) and self.verb == other.verb and self.bells <= other.bells
 
+    def overlaps(self, other: Target) -> bool:
+        return isinstance(other, BellTarget) and self.verb == other.verb and bool(self.bells & other.bells)
+
+    def moves(self, action: Action) -> tuple[Move, ...]:
+        return ()
+
     def covers(self, action: Action) -> int:
         return int(isinstance(action, BellAction) and action.verb == self.verb and action.bell in self.bells)
 
@@ -59,6 +66,14 @@ class BellAction:
     @property
     def changes(self) -> bool:
         return self.verb == "write"
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        return self.verb, self.bell
+
+    @property
+    def size(self) -> float:
+        return 0
 
     def describe(self) -> str:
         return f"{self.verb} {self.bell}"
@@ -115,6 +130,12 @@ class BellProtocol:
         if verb not in VERBS or not bell.isascii() or not bell.isdigit() or len(bell) > 2:
             raise ValueError(f"{text!r} is not a question; write for example: listen 3")
         return (BellAction(verb, int(bell)),)
+
+    def parse_point(self, text: str) -> Point:
+        raise ValueError("shows no values that a rule may depend on; take it out")
+
+    def beyond(self, targets: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Target, ...]:
+        return tuple(target for target in targets if not any(target.within(other) for other in others))
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
         return None

@@ -20,11 +20,13 @@ from proxy.gateway.gateway import Gateway
 from proxy.gateway.ports import Entrance, Judges, Limits, ListenerCounts, Timing
 from proxy.gateway.tls import Contexts, server_contexts
 from proxy.pki.certificate import certificate_facts
+from proxy.protocols.base import Watched
 from tests.support.net import LOCAL, free_port
 
 if TYPE_CHECKING:
     from proxy.core.events import Event
     from proxy.core.facts import ConnFacts
+    from proxy.core.process import Point
     from proxy.core.reason import Reason
     from proxy.gateway.ports import ClientLink, DeviceCounts, LinkFacts
     from proxy.gateway.tls import DeviceTls
@@ -53,11 +55,19 @@ class FakeJournal:
         self.ends: list[End] = []
         self.events: list[tuple[int | None, Event]] = []
         self.acts: list[str] = []
+        self.decided: list[int] = []
+        self.told: list[int] = []
         self.on_disk: bool | None = True
         self._waiting: list[Callable[[bool], None]] = []
 
     def opened(self, link: LinkFacts) -> None:
         self.opened_links.append(link.number)
+
+    def decided_again(self, link: LinkFacts) -> None:
+        self.decided.append(link.number)
+
+    def flows(self, link: LinkFacts) -> None:
+        self.told.append(link.number)
 
     def closed(self, link: LinkFacts) -> None:
         allowed = sum(link.inspector.tally().values()) if link.inspector is not None else 0
@@ -125,6 +135,8 @@ class Inside:
     connect: Verdict = field(default_factory=lambda: Verdict(RULE))
     wall: Callable[[], float] = time.time
     revoked: set[int] = field(default_factory=set)
+    watched: Watched = field(default_factory=Watched)
+    seen: list[tuple[Point, float]] = field(default_factory=list)
     journal: FakeJournal = field(default_factory=FakeJournal)
     clients: list[asyncio.StreamWriter] = field(default_factory=list)
     """Cut when this ends."""
@@ -202,9 +214,11 @@ class Inside:
             identify=lambda facts: self.identify(facts),
             standing=lambda principal: self.standing,
             open_authority=lambda principal, device, protocol: FakeAuthority(
-                self.connect, lambda actions, now: self.decide(actions, now)
+                self.connect, lambda actions, now, recorded=False: self.decide(actions, now)
             ),
             read_certificate=certificate_facts,
             revoked=lambda serial: serial in self.revoked,
             wall=lambda: self.wall(),
+            watched=lambda device, protocol: self.watched,
+            observe=lambda device, point, value, now: self.seen.append((point, value)),
         )

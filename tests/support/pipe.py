@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from tests.support.mbaps import reset
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
-    from proxy.core.origin import RuleRef
+    from proxy.core.process import Point
     from proxy.core.reason import Reason
     from proxy.protocols.base import Client, Decide, Effects, Inspector, ProtocolSpec, Report, Setting, Upstream
 
@@ -61,7 +61,7 @@ class PipeInspector:
 
     def tick(self, now: float, out: Effects) -> None: ...
 
-    def tally(self) -> Mapping[RuleRef, int]:
+    def tally(self) -> Mapping[Hashable, int]:
         return {}
 
     def _whole(self, parts: bytearray, data: bytes) -> list[bytes]:
@@ -106,6 +106,12 @@ class PipeProtocol:
 
     def parse_actions(self, text: str) -> tuple[Action, ...]:
         return ()
+
+    def parse_point(self, text: str) -> Point:
+        raise ValueError("shows no values that a rule may depend on; take it out")
+
+    def beyond(self, targets: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Target, ...]:
+        return targets
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from tests.support.net import free_port, until
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
-    from proxy.core.origin import RuleRef
+    from proxy.core.process import Point
     from proxy.protocols.base import (
         Client,
         Decide,
@@ -56,6 +56,14 @@ class ToyAction:
     def changes(self) -> bool:
         return self.verb == "put"
 
+    @property
+    def shape(self) -> tuple[object, ...]:
+        return self.verb, self.cell
+
+    @property
+    def size(self) -> float:
+        return 0
+
     def describe(self) -> str:
         return f"{self.verb} {self.cell}"
 
@@ -74,7 +82,7 @@ class ToyInspector:
         self._tokens = 0
         self._owed = 0
         self._eof = False
-        self._tally: Counter[RuleRef] = Counter()
+        self._tally: Counter[Hashable] = Counter()
         self._broken = ""
 
     def from_client(self, data: bytes, now: float, out: Effects) -> None:
@@ -142,7 +150,7 @@ class ToyInspector:
             out.client.append(b"slow\n")
             out.close(Reason.TOO_SLOW)
 
-    def tally(self) -> Mapping[RuleRef, int]:
+    def tally(self) -> Mapping[Hashable, int]:
         self._maybe_break("tally")
         return self._tally
 
@@ -168,7 +176,7 @@ class ToyInspector:
             self._held[self._tokens] = line
             out.held.append((self._tokens, Event("act", action=line.decode(), verdict=verdict)))
         else:
-            self._tally[verdict.rule] += 1
+            self._tally[verdict.tag] += 1
             self._owed += 1
             out.upstream.append(line + b"\n")
 
@@ -293,6 +301,12 @@ class ToyProtocol:
     def parse_actions(self, text: str) -> tuple[Action, ...]:
         verb, cell, *_ = text.split(" ")
         return (ToyAction(verb, cell),)
+
+    def parse_point(self, text: str) -> Point:
+        raise ValueError("shows no values that a rule may depend on; take it out")
+
+    def beyond(self, targets: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Target, ...]:
+        return tuple(target for target in targets if not any(target.within(other) for other in others))
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
         return None

@@ -50,6 +50,14 @@ class Span:
         return self.space, self.first, self.first + self.count - 1
 
     @property
+    def shape(self) -> tuple[object, ...]:
+        return self.verb, self.unit, self.space, self.first, self.count, self.function
+
+    @property
+    def size(self) -> float:
+        return max(self.values, default=0)
+
+    @property
     def atoms(self) -> int:
         return (1 << self.count) - 1
 
@@ -97,6 +105,14 @@ class Call:
     @property
     def extent(self) -> None:
         return None
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        return self.verb, self.unit, self.number, self.function
+
+    @property
+    def size(self) -> float:
+        return 0
 
     @property
     def atoms(self) -> int:

@@ -11,7 +11,7 @@ A refusal is a Modbus exception with the master's own transaction id, and the ma
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
 from proxy.core.events import Event
@@ -24,7 +24,6 @@ from proxy.protocols.modbus.outright import outright
 from proxy.protocols.modbus.refuse import code_for
 
 if TYPE_CHECKING:
-    from proxy.core.origin import RuleRef
     from proxy.core.verdict import Verdict
     from proxy.protocols.base import Decide, Effects, Setting, UpstreamState
     from proxy.protocols.modbus.actions import ModbusAction
@@ -39,7 +38,7 @@ PARTIAL = 10.0
 
 
 class _Counter:
-    """How many messages a rule let through. Cached verdicts point at it, so a hit is one addition."""
+    """How many messages went on under one tag. Cached verdicts point at it, so a hit is one addition."""
 
     __slots__ = ("count",)
 
@@ -57,7 +56,7 @@ class ModbusInspector:
         self._rest = b""
         self._partial_until: float | None = None
         self._cache: dict[bytes, _Counter] = {}
-        self._counters: dict[RuleRef, _Counter] = {}
+        self._counters: dict[Hashable, _Counter] = {}
         self._unanswered: dict[bytes, bytes] = {}
         self._parked: deque[bytes] = deque()
         self._held: dict[int, bytes] = {}
@@ -171,8 +170,8 @@ class ModbusInspector:
             out.events.append(Event("malformed", reason=Reason.TOO_SLOW, detail=f"frame incomplete for {PARTIAL:g} s"))
             out.close(Reason.TOO_SLOW)
 
-    def tally(self) -> Mapping[RuleRef, int]:
-        return {rule: counter.count for rule, counter in self._counters.items() if counter.count}
+    def tally(self) -> Mapping[Hashable, int]:
+        return {tag: counter.count for tag, counter in self._counters.items() if counter.count}
 
     def _take(self, frame: bytes, now: float, out: Effects) -> bool:
         """One whole frame that the cache did not settle. False when it ends the link."""
@@ -233,7 +232,7 @@ class ModbusInspector:
         verdict: Verdict,
         out: Effects,
     ) -> None:
-        counter = self._counters.setdefault(verdict.rule, _Counter())
+        counter = self._counters.setdefault(verdict.tag, _Counter())
         counter.count += 1
         if frame[6] != 0 and expect(request) is not None:
             self._unanswered[frame[:2]] = frame

@@ -12,6 +12,7 @@ from proxy.protocols.modbus.actions import CHANGING_CALLS, CHANGING_SPANS, Call,
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
     from proxy.core.names import Names
+    from proxy.core.process import Move
 
 BROADCAST = 0
 ANY_UNIT = frozenset(range(256))
@@ -119,6 +120,12 @@ class Spans:
             and (other.window is None or (self.first - other.first) % other.window.width == 0)
         )
 
+    def overlaps(self, other: Target) -> bool:
+        return False
+
+    def moves(self, action: Action) -> tuple[Move, ...]:
+        return ()
+
     def covers(self, action: Action) -> int:
         if not isinstance(action, Span) or action.verb != self.verb or action.space != self.space:
             return 0
@@ -194,6 +201,12 @@ class Calls:
             and _units_within(self.units, other.units)
         )
 
+    def overlaps(self, other: Target) -> bool:
+        return False
+
+    def moves(self, action: Action) -> tuple[Move, ...]:
+        return ()
+
     def covers(self, action: Action) -> int:
         fits = isinstance(action, Call) and action.verb == self.verb and action.number in self.numbers
         return 1 if fits and isinstance(action, Call) and unit_fits(self.units, action.unit) else 0
@@ -239,6 +252,12 @@ class Functions:
         if not isinstance(other, Functions) or not self.numbers <= other.numbers:
             return False
         return other.units is None or (self.units is not None and self.units <= other.units)
+
+    def overlaps(self, other: Target) -> bool:
+        return False
+
+    def moves(self, action: Action) -> tuple[Move, ...]:
+        return ()
 
     def covers(self, action: Action) -> int:
         if not isinstance(action, Span | Call) or action.function not in self.numbers:

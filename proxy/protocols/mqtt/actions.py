@@ -35,6 +35,11 @@ class Connect:
     changes: ClassVar[bool] = False
     extent: ClassVar[None] = None
     atoms: ClassVar[int] = 1
+    size: ClassVar[float] = 0
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        return CONNECT, self.client_id, self.user, self.level
 
     def describe(self) -> str:
         name = f" as {shown(self.client_id, 40)}" if self.client_id else ""
@@ -58,6 +63,10 @@ class Message:
 
     protocol: ClassVar[str] = "mqtt"
     atoms: ClassVar[int] = 1
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        return self.verb, self.topic, self.qos
 
     @property
     def extent(self) -> Extent:
@@ -85,6 +94,11 @@ class Subscription:
     protocol: ClassVar[str] = "mqtt"
     changes: ClassVar[bool] = False
     atoms: ClassVar[int] = 1
+    size: ClassVar[float] = 0
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        return self.verb, self.group, self.filter, self.qos
 
     @property
     def extent(self) -> Extent:

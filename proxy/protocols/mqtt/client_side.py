@@ -119,7 +119,7 @@ class ClientSide:
         if verdict.reason is not None:
             out.events.append(refusal((action,), verdict))
             return answers.refusal_code(verdict.reason)
-        session.counted[verdict.rule] += 1
+        session.counted[verdict.tag] += 1
         session.subscriptions.stand(filter, action)
         return None
 

@@ -12,8 +12,9 @@ from proxy.protocols.mqtt.asking import asked_by_will, describe, is_what_it_says
 from proxy.protocols.mqtt.properties import P, get
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from proxy.core.names import Names
-    from proxy.core.origin import RuleRef
     from proxy.protocols.base import Decide
     from proxy.protocols.mqtt.asking import Asked
     from proxy.protocols.mqtt.packets import Connect, Will
@@ -27,7 +28,7 @@ WILD = frozenset("+#/")
 
 class Judged:
     """``code`` is set when it is refused, ``hold`` when a record must come first. Else ``will`` is what is left of
-    the client's, and ``standing`` what must stay allowed as long as the session lives, each with its rule; the Will,
+    the client's, and ``standing`` what must stay allowed as long as the session lives, each with its tag; the Will,
     if there is one, is the second."""
 
     __slots__ = ("code", "events", "hold", "standing", "will")
@@ -37,7 +38,7 @@ class Judged:
         self.events = [] if event is None else [event]
         self.hold: Event | None = None
         self.will: Will | None = None
-        self.standing: list[tuple[Asked, RuleRef]] = []
+        self.standing: list[tuple[Asked, Hashable]] = []
 
 
 def judge(
@@ -60,7 +61,7 @@ def judge(
     if verdict.reason is not None:
         return Judged(answers.NOT_AUTHORIZED, refusal(asked, verdict))
     judged = Judged()
-    judged.standing.append((asked, verdict.rule))
+    judged.standing.append((asked, verdict.tag))
     if packet.will is not None:
         _judge_will(judged, packet.will, decide, service, now, recorded)
     return judged
@@ -80,4 +81,4 @@ def _judge_will(judged: Judged, will: Will, decide: Decide, service: MqttService
         judged.hold = Event("act", action=describe(asked), verdict=verdict)
     else:
         judged.will = will
-        judged.standing.append((asked, verdict.rule))
+        judged.standing.append((asked, verdict.tag))

@@ -9,7 +9,7 @@ here; what is allowed passes unchanged, but for the edits in `opening` and writt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
 from proxy.core.events import Event
@@ -29,7 +29,6 @@ from proxy.protocols.mqtt.session import Phase, Session, wake
 from proxy.protocols.mqtt.subscriptions import in_packets
 
 if TYPE_CHECKING:
-    from proxy.core.origin import RuleRef
     from proxy.protocols.base import Client, Decide, Effects, Setting
     from proxy.protocols.mqtt.packets import Will
     from proxy.protocols.mqtt.service import MqttService
@@ -194,7 +193,7 @@ class MqttInspector:
             session.hold(frame, judged.hold, out)
         else:
             session.standing = [asked for asked, _ in judged.standing]
-            session.counted.update(rule for _, rule in judged.standing)
+            session.counted.update(tag for _, tag in judged.standing)
             self._open(packet, names.device or "", judged.will, now, out)
 
     def _open(self, packet: Connect, device: str, will: Will | None, now: float, out: Effects) -> None:
@@ -371,5 +370,5 @@ class MqttInspector:
         elif now >= session.alive.ping_at and session.alive.we_ping(now):
             out.upstream.append(PINGREQ)
 
-    def tally(self) -> Mapping[RuleRef, int]:
+    def tally(self) -> Mapping[Hashable, int]:
         return self._session.tally()

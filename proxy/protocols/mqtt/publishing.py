@@ -189,10 +189,10 @@ class Publishing:
             self.in_flight.add(packet.packet_id)
             self.in_flight = bounded(self.in_flight)
             self._refused.pop(packet.packet_id, None)
-        self.scanner.count(verdict.rule)
+        self.scanner.count(verdict.tag)
         if verdict.reusable and not verdict.record_first and not sent.properties:
             size = len(packet.payload)
-            self.scanner.learn(frame[0], packet.topic.encode(), verdict.rule, size)
+            self.scanner.learn(frame[0], packet.topic.encode(), verdict.tag, size)
         return Outcome(forward=frame)
 
     def _refuse(self, packet: Publish, reason: Reason, event: Event, *, command: bool) -> Outcome:

@@ -43,7 +43,7 @@ class Receiving:
             return refusal((action,), verdict)
         if packet.packet_id is not None:
             self.deliveries.passed(packet.qos, packet.packet_id)
-        self.scanner.count(verdict.rule)
+        self.scanner.count(verdict.tag)
         if verdict.reusable and not packet.properties:
-            self.scanner.learn(first, packet.topic.encode(), verdict.rule, len(packet.payload))
+            self.scanner.learn(first, packet.topic.encode(), verdict.tag, len(packet.payload))
         return None

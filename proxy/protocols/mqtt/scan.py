@@ -11,9 +11,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
-    from proxy.core.origin import RuleRef
 
 CACHED = 1024
 CACHED_BYTES = 1 << 17
@@ -24,10 +23,10 @@ topics must not fill memory (T48)."""
 class Known:
     """Packets with the same first byte and topic that are allowed: payloads of ``least``..``limit`` bytes."""
 
-    __slots__ = ("count", "ids", "least", "limit", "rule", "skip")
+    __slots__ = ("count", "ids", "least", "limit", "skip", "tag")
 
-    def __init__(self, rule: RuleRef, least: int, limit: int, skip: int, ids: list[int] | None) -> None:
-        self.rule = rule
+    def __init__(self, tag: Hashable, least: int, limit: int, skip: int, ids: list[int] | None) -> None:
+        self.tag = tag
         self.least = least
         self.limit = limit
         self.skip = skip
@@ -46,7 +45,7 @@ class Scanner:
         self._tables: dict[int, dict[bytes, Known]] = {}
         self._size = 0
         self._bytes = 0
-        self._counted: Counter[RuleRef] = Counter()
+        self._counted: Counter[Hashable] = Counter()
         self.ids1: list[int] = []
         self.ids2: list[int] = []
 
@@ -103,15 +102,15 @@ class Scanner:
             before = known
         return at
 
-    def learn(self, first: int, topic: bytes, rule: RuleRef, size: int) -> None:
-        """A packet without properties, with this first byte and a payload of ``size``, is allowed by ``rule``.
+    def learn(self, first: int, topic: bytes, tag: Hashable, size: int) -> None:
+        """A packet without properties, with this first byte and a payload of ``size``, is allowed; ``tag`` counts it.
 
-        Sizes between two that one rule allowed are that rule's as well. What lies outside goes the long way once more:
+        Sizes between two of one tag are that tag's as well. What lies outside goes the long way once more:
         a cap may lie between, and below one another rule may come first; no payload in a retained packet clears.
         """
         table = self._tables.setdefault(first, {})
         known = table.get(topic)
-        if known is not None and known.rule == rule:
+        if known is not None and known.tag == tag:
             known.least = min(known.least, size)
             known.limit = max(known.limit, size)
             return
@@ -121,26 +120,26 @@ class Scanner:
         qos = first >> 1 & 3
         skip = (2 if qos else 0) + (1 if self._five else 0)
         if known is not None:
-            self._counted[known.rule] += known.count
+            self._counted[known.tag] += known.count
         else:
             self._size += 1
             self._bytes += len(topic)
-        table[topic] = Known(rule, size, size, skip, (None, self.ids1, self.ids2)[qos])
+        table[topic] = Known(tag, size, size, skip, (None, self.ids1, self.ids2)[qos])
 
-    def count(self, rule: RuleRef) -> None:
+    def count(self, tag: Hashable) -> None:
         """One that went the long way."""
-        self._counted[rule] += 1
+        self._counted[tag] += 1
 
     def forget(self) -> None:
         for table in self._tables.values():
             for known in table.values():
-                self._counted[known.rule] += known.count
+                self._counted[known.tag] += known.count
         self._tables.clear()
         self._size = self._bytes = 0
 
-    def tally(self) -> Mapping[RuleRef, int]:
+    def tally(self) -> Mapping[Hashable, int]:
         total = Counter(self._counted)
         for table in self._tables.values():
             for known in table.values():
-                total[known.rule] += known.count
-        return {rule: count for rule, count in total.items() if count}
+                total[known.tag] += known.count
+        return {tag: count for tag, count in total.items() if count}

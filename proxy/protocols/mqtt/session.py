@@ -15,9 +15,8 @@ from proxy.protocols.mqtt.receiving import Receiving
 from proxy.protocols.mqtt.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
-    from proxy.core.origin import RuleRef
     from proxy.protocols.base import Decide, Effects
     from proxy.protocols.mqtt.asking import Asked
     from proxy.protocols.mqtt.framing import Malformed
@@ -56,7 +55,7 @@ class Session:
         self.receiving = Receiving(4, decide)
         self.subscriptions = Subscriptions()
         self.alive = KeepAlive(opened)
-        self.counted: Counter[RuleRef] = Counter()
+        self.counted: Counter[Hashable] = Counter()
         self.held: bytes | None = None
         self.parked = False
         self.leaves_by: float | None = None
@@ -182,7 +181,7 @@ class Session:
         self.phase = Phase.OVER
         out.close(why)
 
-    def tally(self) -> Mapping[RuleRef, int]:
+    def tally(self) -> Mapping[Hashable, int]:
         return self.counted + Counter(self.publishing.scanner.tally()) + Counter(self.receiving.scanner.tally())
 
 

@@ -17,6 +17,7 @@ from proxy.protocols.relay import RelayUpstream
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
+    from proxy.core.process import Point
     from proxy.core.reason import Reason
     from proxy.protocols.base import Client, Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
 
@@ -50,6 +51,12 @@ class MqttProtocol:
 
     def parse_actions(self, text: str) -> tuple[Action, ...]:
         return parse_actions(text)
+
+    def parse_point(self, text: str) -> Point:
+        raise ValueError("mqtt shows no values that a rule may depend on; take it out")
+
+    def beyond(self, targets: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Target, ...]:
+        return tuple(target for target in targets if not any(target.within(other) for other in others))
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
         return outright(tuple(a for a in asked if isinstance(a, Connect | Message | Subscription)), _service(options))

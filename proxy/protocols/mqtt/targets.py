@@ -12,6 +12,7 @@ from proxy.protocols.mqtt.ids import is_plain
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
     from proxy.core.names import Names
+    from proxy.core.process import Move
 
 MOST_QOS = 2
 FORBIDS = {
@@ -64,6 +65,12 @@ class Topics:
             and self.qos <= other.qos
             and (other.most is None or (self.most is not None and self.most <= other.most))
         )
+
+    def overlaps(self, other: Target) -> bool:
+        return False
+
+    def moves(self, action: Action) -> tuple[Move, ...]:
+        return ()
 
     def covers(self, action: Action) -> int:
         fits = isinstance(action, Message) and action.verb == self.verb and self.filter.matches(action.topic)
@@ -122,6 +129,12 @@ class Filters:
     def _in_group(self, group: str | None) -> bool:
         return group is None or (self.group is not None and glob_within(self.group, group))
 
+    def overlaps(self, other: Target) -> bool:
+        return False
+
+    def moves(self, action: Action) -> tuple[Move, ...]:
+        return ()
+
     def covers(self, action: Action) -> int:
         if not isinstance(action, Subscription) or action.verb != self.verb:
             return 0
@@ -175,6 +188,12 @@ class Connects:
             and _patterns_within(self.users, other.users)
             and (other.levels is None or (self.levels is not None and self.levels <= other.levels))
         )
+
+    def overlaps(self, other: Target) -> bool:
+        return False
+
+    def moves(self, action: Action) -> tuple[Move, ...]:
+        return ()
 
     def covers(self, action: Action) -> int:
         if not isinstance(action, Connect):
@@ -240,6 +259,12 @@ class Forbidden:
             and contains(other.filter, self.filter)
             and (other.group is None or (self.group is not None and glob_within(self.group, other.group)))
         )
+
+    def overlaps(self, other: Target) -> bool:
+        return False
+
+    def moves(self, action: Action) -> tuple[Move, ...]:
+        return ()
 
     def covers(self, action: Action) -> int:
         if isinstance(action, Message):

@@ -1,0 +1,31 @@
+"""Everything of a site that decides who may do what: what two versions are compared by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from proxy.core.hours import Hours
+    from proxy.core.inventory import Device
+    from proxy.core.surface import Role, Surface
+
+
+class Door(NamedTuple):
+    """A listener. ``secured``: its clients show a certificate."""
+
+    name: str
+    bind: str
+    protocol: str
+    device: str
+    secured: bool
+
+
+class Plan(NamedTuple):
+    """Both versions of a comparison have this form."""
+
+    surfaces: tuple[Surface, ...]
+    roles: tuple[Role, ...]
+    devices: Mapping[str, Device]
+    hours: tuple[Hours, ...] = ()
+    doors: tuple[Door, ...] = ()
