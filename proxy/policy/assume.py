@@ -1,17 +1,26 @@
-"""A speaker who is not there: for tests of the policy and for questions about it."""
+"""A speaker who is not there, at a time that is not now: for tests of the policy and for questions about it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.core.evidence import Evidence, Outcome, Strength
+from proxy.core.origin import Origin
 from proxy.core.principal import Principal
+from proxy.policy.circumstances import Circumstances
 from proxy.policy.speaker import MBAPS, NULL_ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
+    from proxy.core.hours import Hours
     from proxy.core.inventory import Device
+    from proxy.core.process import Point
+    from proxy.core.surface import Surface
+
+    State = Iterable[tuple[str, Point, float]]
+    """(device, point, value) just seen."""
 
 STRENGTHS = {"x509": Strength.PROOF, "tpm": Strength.PROOF, "mac_ip": Strength.CLAIM, "address": Strength.CLAIM}
 """As the sources of `proxy.identity` have them; what is not listed is a hint."""
@@ -51,3 +60,36 @@ def bound_kinds(device: Device) -> tuple[str, ...]:
     if bindings.address_only:
         kinds.append("address")
     return tuple(kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Always:
+    """Hours that are open at any time: for a question that leaves the time out."""
+
+    name: str
+    origin: Origin
+
+    def open_at(self, wall: float) -> bool:
+        return True
+
+    def next_change(self, wall: float) -> float | None:
+        return None
+
+    def describe(self) -> str:
+        return "always"
+
+
+def always_open(surfaces: Iterable[Surface]) -> tuple[Hours, ...]:
+    """What the rules of ``surfaces`` name in `when`, open at any time."""
+    named = {name for surface in surfaces for rule in surface.rules for name in rule.when}
+    return tuple(_Always(name, Origin("policies", 1)) for name in sorted(named))
+
+
+def imagined(hours: Iterable[Hours], wall: float = 0.0, state: State = ()) -> Circumstances:
+    """It is ``wall``, seconds since 1970, and just now, which is second 0 of the monotonic clock, ``state`` was seen
+    and nothing else ever."""
+    around = Circumstances(hours, wall)
+    around.watch({(device, point) for device, point, _ in state})
+    for device, point, value in state:
+        around.observe(device, point, value, 0.0)
+    return around

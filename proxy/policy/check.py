@@ -1,12 +1,11 @@
-"""What is wrong with a policy though every line of it is valid: rules without effect, and its own failing tests."""
+"""What is wrong with a policy though every line of it is valid: rules without effect."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from proxy.core.verdict import Verdict
-from proxy.policy.assume import assumed
+from proxy.policy.cases import run_tests
 from proxy.policy.finding import ERROR, WARNING, Finding, warn
 from proxy.policy.lacking import nameless, unprovable
 
@@ -15,14 +14,9 @@ if TYPE_CHECKING:
 
     from proxy.core.action import Target
     from proxy.core.inventory import Device
-    from proxy.core.reason import Reason
-    from proxy.core.surface import Never, Role, Rule, RuleTest, Surface
-    from proxy.policy.compile import Policy
+    from proxy.core.surface import Never, Role, Rule, Surface
 
 __all__ = ["ERROR", "WARNING", "Finding", "lint", "run_tests"]
-
-Outright = Callable[["RuleTest"], "tuple[Reason, str] | None"]
-"""What is refused before any rule is asked, and why."""
 
 Pointless = Callable[["Target", str], "tuple[str, str] | None"]
 """Why a target comes to nothing at a device by the protocol's own word, and how to mend it."""
@@ -144,53 +138,3 @@ def _pointless(rule: Rule, pointless: Pointless) -> Iterator[Finding]:
         said = [pointless(target, device) for device in rule.devices]
         if said and said[0] is not None and all(said):
             yield warn(rule, *said[0])
-
-
-def nothing_outright(test: RuleTest) -> tuple[Reason, str] | None:
-    """For policies whose protocols refuse nothing by themselves."""
-    return None
-
-
-def run_tests(policy: Policy, devices: Mapping[str, Device], outright: Outright = nothing_outright) -> list[Finding]:
-    """The policy's own tests: `expect` and `because` must both hold. Each runs with budgets of its own, and its
-    speaker shows all that it is bound by. ``outright`` is the protocols' word on what no rule can allow."""
-    found = []
-    for surface in policy.surfaces:
-        for at, test in enumerate(surface.tests):
-            verdict = outcome(policy, test, devices)
-            if verdict.allowed and (refused := outright(test)) is not None:
-                verdict = Verdict(verdict.rule, refused[0], detail=refused[1])
-            if (wrong := _failure(test, verdict)) is not None:
-                found.append(Finding(ERROR, test.origin, f"tests[{at}]", wrong, _mend(verdict)))
-    return found
-
-
-def outcome(policy: Policy, test: RuleTest, devices: Mapping[str, Device]) -> Verdict:
-    """The verdict over the whole line; a test without an action is a bug, and reads as refused."""
-    protocol = test.actions[0].protocol if test.actions else ""
-    authority = policy.rehearsal().open(assumed(test.who, devices), test.to, protocol)
-    return authority.decide_all(test.actions, 0.0)
-
-
-def _failure(test: RuleTest, verdict: Verdict) -> str | None:
-    question = f"{test.who} to {test.to}: {test.text}"
-    names = (verdict.rule.name, str(verdict.rule))
-    if verdict.allowed != test.expect_allow:
-        return f"{question}: expected {'allow' if test.expect_allow else 'refuse'}, got {told(verdict)}"
-    if test.because is not None and test.because not in names:
-        return f"{question}: expected because {test.because}, got {told(verdict)}"
-    return None
-
-
-def told(verdict: Verdict) -> str:
-    by = f"by {verdict.rule} ({verdict.rule.origin})"
-    if verdict.reason is None:
-        return f"allow {by}"
-    detail = f": {verdict.detail}" if verdict.detail else ""
-    return f"refuse {verdict.reason.code} {by}{detail}"
-
-
-def _mend(verdict: Verdict) -> str:
-    if verdict.nearest is not None:
-        return f"mend the test, or {verdict.nearest.name} ({verdict.nearest.origin}), which comes nearest"
-    return "mend the test, or the rules"
