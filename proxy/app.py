@@ -171,14 +171,14 @@ class App:
         if self._revoked.changed():
             # In a thread: a list of 10,000 takes 0.2 s to parse, and the swap is one assignment.
             problem = await asyncio.to_thread(self._revoked.reload)
-            self._revoked_anew(problem)
+            await self._revoked_anew(problem)
 
-    def _revoked_anew(self, problem: RevocationError | None) -> None:
+    async def _revoked_anew(self, problem: RevocationError | None) -> None:
         if problem is not None:
             _log.error("the deny list is not readable; the last good one stays in force", extra={"why": str(problem)})
             return
         _log.info("deny list read", extra={"revoked": len(self._revoked)})
-        self._gateway.certificates_changed()
+        await self._gateway.decide_again()
 
     def _judges(self) -> Judges:
         identifier = Identifier(

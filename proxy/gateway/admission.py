@@ -69,6 +69,23 @@ class Admission:
         """Seconds until it is out of date, not below 0."""
         return max(0.0, certificate.not_after - self._judges.wall())
 
+    def again(self, facts: ConnFacts, known: Principal, before: Authority) -> Entry:
+        """A link that is open, judged once more under what is in force now. What it would be refused with is why it
+        ends, and the rule that had let it in is named."""
+        principal = self._judges.identify(facts)
+        if (reason := self._judges.standing(principal)) is not None:
+            return Entry(facts, principal, None, reason)
+        if principal.names != known.names:
+            # Sessions were opened in this name (MQTT client ids, bound rules): they cannot become somebody else's.
+            return Entry(facts, principal, None, Reason.IDENTITY_CHANGED)
+        authority = self._judges.open_authority(principal, self._entrance.device.id, self._entrance.protocol.name)
+        verdict = authority.connect
+        if verdict.reason is None or before.connect.reason is not None:
+            return Entry(facts, principal, authority)
+        let_in = before.connect.rule
+        detail = f"rule {let_in} ({let_in.origin}) had let it in; now: {verdict.detail or verdict.reason.sentence}"
+        return Entry(facts, principal, authority, _end_of(verdict.reason), detail)
+
     def judge(self, facts: ConnFacts, certificate: CertificateFacts | None, tls_version: str | None) -> Entry:
         """Who it is, whether the evidence stands, and whether some rule lets this speaker reach the device."""
         entrance, judges = self._entrance, self._judges
@@ -82,3 +99,8 @@ class Admission:
         if verdict.allowed or entrance.protocol.answers_strangers(secured=entrance.secured):
             return Entry(facts, principal, authority)
         return Entry(facts, principal, authority, verdict.reason or Reason.NO_CONNECT_RULE, verdict.detail)
+
+
+def _end_of(reason: Reason) -> Reason:
+    """Why a live link ends that could not come in now. What ended by the clock or by a fault keeps its own reason."""
+    return Reason.POLICY_CHANGED if reason in (Reason.NO_CONNECT_RULE, Reason.UNKNOWN_DEVICE) else reason

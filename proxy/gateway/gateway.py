@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.core.reason import Reason
 from proxy.gateway.admission import Admission
@@ -21,6 +21,23 @@ from proxy.gateway.upstream import UpstreamDriver
 if TYPE_CHECKING:
     from proxy.core.facts import ConnFacts
     from proxy.gateway.ports import Entrance, Journal, Judges, Limits, Timing
+
+
+SLICE = 0.001
+"""Seconds of deciding links again, after which everybody else has a turn."""
+
+
+class Prepared(NamedTuple):
+    """Entrances whose sockets are open. ``kept`` are listeners that stay, by the name of their new entrance."""
+
+    entrances: tuple[Entrance, ...]
+    kept: Mapping[str, Listener]
+    fresh: list[Listener]
+
+    def drop(self) -> None:
+        """They are not taken after all."""
+        for listener in self.fresh:
+            listener.close()
 
 
 class Gateway:
@@ -52,28 +69,71 @@ class Gateway:
         self.listener_counts: Mapping[str, ListenerCounts] = {e.name: ListenerCounts() for e in entrances}
         self.device_counts: Mapping[str, DeviceCounts] = {e.device.id: DeviceCounts() for e in entrances}
         self._shared: dict[tuple[str, str], UpstreamDriver] = {}
+        self._admissions = {entrance.name: Admission(entrance, judges) for entrance in entrances}
         self.listeners = [self._listener(entrance) for entrance in entrances]
 
     def bind(self) -> None:
         """Binds all or none. Raises OSError with the listener's name in `filename`."""
-        for listener in self.listeners:
-            try:
-                listener.bind()
-            except OSError as error:
-                for bound in self.listeners:
-                    bound.close()
-                entrance = listener.entrance
-                place = f"listener {entrance.name} ({entrance.host}:{entrance.port})"
-                raise OSError(error.errno, error.strerror, place) from None
+        _bind_all(self.listeners)
 
     def accept(self) -> None:
         for listener in self.listeners:
             listener.accept()
 
-    def certificates_changed(self) -> None:
-        """A new deny list: every link looks at its certificate again."""
+    async def decide_again(self, devices: Collection[str] | None = None) -> None:
+        """A new epoch for these devices (None: for all): each of their links is judged as if it came now, and goes on
+        or ends. In slices, so that those who see nothing of it are served meanwhile."""
+        began = self._clock()
         for link in self.links:
-            link.decide_again()
+            if devices is None or link.entrance.device.id in devices:
+                link.decide_again()
+            if self._clock() - began > SLICE:
+                await asyncio.sleep(0)
+                began = self._clock()
+
+    def prepare(self, entrances: Sequence[Entrance]) -> Prepared:
+        """Opens the sockets that these entrances need besides those that are there; nothing changes by that. Raises
+        OSError, and then nothing is left open."""
+        there = {(one.entrance.host, one.entrance.port): one for one in self.listeners}
+        kept = {e.name: there[e.host, e.port] for e in entrances if (e.host, e.port) in there}
+        fresh = [self._listener(entrance) for entrance in entrances if entrance.name not in kept]
+        _bind_all(fresh)
+        return Prepared(tuple(entrances), kept, fresh)
+
+    def exchange(self, prepared: Prepared, limits: Limits) -> None:
+        """The prepared entrances are in force from here on. Links through one that is no more, or that leads elsewhere
+        or speaks otherwise now, end; all others stay as they are."""
+        kept, listeners = prepared.kept, self.listeners
+        self.links.limit(limits)
+        self.listener_counts = {e.name: self.listener_counts.get(e.name, ListenerCounts()) for e in prepared.entrances}
+        self.device_counts = {
+            e.device.id: self.device_counts.get(e.device.id, DeviceCounts()) for e in prepared.entrances
+        }
+        self._admissions = {e.name: Admission(e, self._judges) for e in prepared.entrances}
+        for entrance in prepared.entrances:
+            if entrance.name in kept:
+                kept[entrance.name].entrance = entrance
+        self.listeners = [*kept.values(), *prepared.fresh]
+        for listener in prepared.fresh:
+            listener.accept()
+        staying = {id(listener) for listener in self.listeners}
+        for listener in listeners:
+            if id(listener) not in staying:
+                listener.close()
+        self._let_go({entrance.name: entrance for entrance in prepared.entrances})
+
+    def _let_go(self, now: Mapping[str, Entrance]) -> None:
+        for link in self.links.everyone():
+            new = now.get(link.entrance.name)
+            if new is None or not new.leads_as(link.entrance):
+                link.end(Reason.POLICY_CHANGED if new is not None else Reason.DEVICE_GONE, "its listener has changed")
+        leading = {(e.device.id, e.protocol.name): e for e in now.values()}
+        for key, driver in list(self._shared.items()):
+            if key in leading and driver.serves(leading[key]):
+                driver.renew(leading[key].device_tls)
+            else:
+                del self._shared[key]
+                driver.close()
 
     async def drain(self) -> None:
         """No new connections; answers under way are delivered; then every link ends with a goodbye."""
@@ -97,10 +157,7 @@ class Gateway:
         self._poller.close()
 
     def _listener(self, entrance: Entrance) -> Listener:
-        counts = self.listener_counts[entrance.name]
-        admission = Admission(entrance, self._judges)
-
-        def arrived(sock: socket.socket, facts: ConnFacts) -> None:
+        def arrived(sock: socket.socket, facts: ConnFacts, entrance: Entrance) -> None:
             link = Link(
                 next(self._numbers),
                 sock,
@@ -109,12 +166,12 @@ class Gateway:
                 loop=self._loop,
                 readiness=self._poller,
                 clock=self._clock,
-                admission=admission,
+                admission=self._admissions[entrance.name],
                 timing=self._timing,
                 links=self.links,
                 upstream=self._driver(entrance),
                 journal=self._journal,
-                counts=counts,
+                counts=self.listener_counts[entrance.name],
                 entropy=self._entropy,
             )
             self.links.arrive(link)
@@ -123,7 +180,13 @@ class Gateway:
             except Exception:
                 link.failed("the start")
 
-        return Listener(entrance, loop=self._loop, parse_syn=self._parse_syn, arrived=arrived, counts=counts)
+        return Listener(
+            entrance,
+            loop=self._loop,
+            parse_syn=self._parse_syn,
+            arrived=arrived,
+            counts=lambda entrance: self.listener_counts[entrance.name],
+        )
 
     def _driver(self, entrance: Entrance) -> UpstreamDriver:
         """The device's shared driver, or a new one for this link alone."""
@@ -146,3 +209,16 @@ class Gateway:
         if entrance.service.shared:
             self._shared[key] = driver
         return driver
+
+
+def _bind_all(listeners: Sequence[Listener]) -> None:
+    """All or none. Raises OSError with the listener's name in `filename`."""
+    for listener in listeners:
+        try:
+            listener.bind()
+        except OSError as error:
+            for bound in listeners:
+                bound.close()
+            entrance = listener.entrance
+            place = f"listener {entrance.name} ({entrance.host}:{entrance.port})"
+            raise OSError(error.errno, error.strerror, place) from None

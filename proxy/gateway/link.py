@@ -221,13 +221,14 @@ class Link:
         _log.exception("link %d: %s failed; the link is closed", self.number, where)
         self._finish(Reason.INSPECTOR_ERROR, where)
 
-    def end(self, reason: Reason) -> None:
-        """Ends this link in the peer's language: revoked, drained, evicted."""
+    def end(self, reason: Reason, detail: str = "") -> None:
+        """Ends this link in the peer's language: revoked, drained, evicted, no longer allowed."""
         now = self._clock()
+        self.detail = detail
         if self._phase is Phase.OPEN and self.inspector is not None:
             self._guarded("the goodbye", now, lambda it: it.end(reason, now, self._out))
         elif self._phase is not Phase.GONE:
-            self._goodbye(reason, "", now)
+            self._goodbye(reason, detail, now)
 
     def pause(self) -> None:
         """Takes no more from the client; answers under way are still delivered."""
@@ -236,8 +237,16 @@ class Link:
 
     def decide_again(self) -> None:
         now = self._clock()
-        if self._phase is Phase.OPEN and self._still_good(now):
-            self._guarded("deciding again", now, lambda it: it.decide_again(now, self._out))
+        if self._phase is not Phase.OPEN or self.principal is None or self.watch is None or not self._still_good(now):
+            return
+        entry = self._admission.again(self.facts, self.principal, self.watch.authority)
+        if entry.refusal is not None or entry.authority is None:
+            self.end(entry.refusal or Reason.NO_CONNECT_RULE, entry.detail)
+            return
+        self._journal.flows(self)
+        self.principal, self.watch.authority = entry.principal, entry.authority
+        self._journal.decided_again(self)
+        self._guarded("deciding again", now, lambda it: it.decide_again(now, self._out))
 
     def throttle(self, on: bool) -> None:
         self._choked = on
@@ -445,7 +454,7 @@ class Link:
         if out.held:
             self._hold(now)
         if out.closing:
-            self._goodbye(out.why, "", now)
+            self._goodbye(out.why, self.detail, now)
 
     def _say(self, data: bytes, now: float) -> None:
         """Bytes of the transport itself: handshake, alert, close_notify."""

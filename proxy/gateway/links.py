@@ -26,6 +26,10 @@ class Links:
         self._by_identity: Counter[str] = Counter()
         self.evicted = 0
 
+    def limit(self, limits: Limits) -> None:
+        """Other limits, for those who come from here on."""
+        self._limits = limits
+
     def __len__(self) -> int:
         return len(self._live)
 

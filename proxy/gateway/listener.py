@@ -30,7 +30,8 @@ ParseSyn = Callable[[bytes], tuple[str | None, str | None]]
 
 
 class Listener:
-    """``arrived`` gets each accepted socket with what is known of it."""
+    """``arrived`` gets each accepted socket with what is known of it. ``entrance`` may be exchanged for another at the
+    same address: who is accepted from then on comes in through that."""
 
     def __init__(
         self,
@@ -38,8 +39,8 @@ class Listener:
         *,
         loop: asyncio.AbstractEventLoop,
         parse_syn: ParseSyn,
-        arrived: Callable[[socket.socket, ConnFacts], None],
-        counts: ListenerCounts,
+        arrived: Callable[[socket.socket, ConnFacts, Entrance], None],
+        counts: Callable[[Entrance], ListenerCounts],
     ) -> None:
         self.entrance = entrance
         self._loop = loop
@@ -96,14 +97,14 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    self._counts.limited += 1
+                    self._counts(self.entrance).limited += 1
                     self._loop.remove_reader(self._sock.fileno())
                     self._loop.call_later(PAUSE, self.accept)
                 return
             sock.setblocking(False)
-            self._counts.accepted += 1
+            self._counts(self.entrance).accepted += 1
             mac, signature = self._parse_syn(_saved_syn(sock))
-            self._arrived(sock, ConnFacts(self.entrance.name, peer[0], peer[1], mac, signature))
+            self._arrived(sock, ConnFacts(self.entrance.name, peer[0], peer[1], mac, signature), self.entrance)
 
 
 def _save_syn(sock: socket.socket) -> None:

@@ -63,10 +63,13 @@ class ClientLink(LinkFacts, Protocol):
     def upstream_is(self, state: UpstreamState, now: float) -> None: ...
     def flush(self, now: float) -> None: ...
     def failed(self, where: str) -> None: ...
-    def end(self, reason: Reason) -> None: ...
+    def end(self, reason: Reason, detail: str = "") -> None: ...
     def evict(self) -> None: ...
     def pause(self) -> None: ...
-    def decide_again(self) -> None: ...
+    def decide_again(self) -> None:
+        """Is it still who it was, and may it still be here? Then its inspector forgets its verdicts, else it ends."""
+        ...
+
     def throttle(self, on: bool) -> None:
         """Whether its device takes less than it sends, so that nothing more is to be read from it."""
         ...
@@ -179,6 +182,18 @@ class Entrance:
 
     def secret(self, name: str) -> bytes:
         return self.secrets[name]
+
+    def leads_as(self, other: Entrance) -> bool:
+        """The links of ``other`` would be the same through this one. Keys and certificates may differ: they are for
+        connections to come."""
+        return (
+            (self.host, self.port, self.secured, self.deny_style)
+            == (other.host, other.port, other.secured, other.deny_style)
+            and self.protocol.name == other.protocol.name
+            and (self.device.id, self.device.address) == (other.device.id, other.device.address)
+            and self.service.as_if_at(other.service.origin) == other.service
+            and self.secrets == other.secrets
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from proxy.core.inventory import Device, Service
     from proxy.gateway.poller import Poller
-    from proxy.gateway.ports import ClientLink, DeviceCounts, Journal, Timing
+    from proxy.gateway.ports import ClientLink, DeviceCounts, Entrance, Journal, Timing
     from proxy.gateway.tls import DeviceTls
     from proxy.protocols.base import Upstream
 
@@ -115,6 +115,15 @@ class UpstreamDriver:
             self._throttled = on
             for connection in self._connections.values():
                 connection.throttle(on)
+
+    def serves(self, entrance: Entrance) -> bool:
+        """The device behind this entrance is the one that is spoken to here, in the same way."""
+        service = entrance.service
+        return self.device.address == entrance.device.address and self._service.as_if_at(service.origin) == service
+
+    def renew(self, tls: DeviceTls | None) -> None:
+        """For connections to come: another certificate, another authority."""
+        self._tls = tls
 
     def close(self) -> None:
         """All connections, here and now."""

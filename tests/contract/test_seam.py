@@ -297,7 +297,7 @@ class TestEnds:
     async def test_every_link_decides_again_in_a_new_epoch(self, inside: Inside, toy: ToyProtocol) -> None:
         anna, berta = await Talker.to(inside), await Talker.to(inside)
         assert [await anna.ask("get 1"), await berta.ask("get 1")] == ["1 is 0"] * 2
-        inside.gateway.certificates_changed()
+        await inside.gateway.decide_again()
         assert [inspector.epochs for inspector in toy.inspectors] == [1, 1]
 
 
@@ -349,7 +349,7 @@ class TestBugs:
         anna, berta = await Talker.to(inside), await Talker.to(inside)
         anna.say("break decide_again")
         assert await berta.ask("get 1") == "1 is 0"
-        inside.gateway.certificates_changed()
+        await inside.gateway.decide_again()
         assert toy.inspectors[1].epochs == 1
         await self.ended_alone(inside, anna, berta)
 

@@ -152,7 +152,7 @@ class TestCertificate:
             tls = await shaken(raw, issued.trusting(keys.ca))
             await until(lambda: inside.links)
             inside.revoked.add(issued.serial)
-            inside.gateway.certificates_changed()
+            await inside.gateway.decide_again()
             await raw.send(tls.seal(b"put 1 1\n"))
             assert tls.open(await raw.to_the_end()) == b"bye BH-1004\n"
         assert device.received == []
