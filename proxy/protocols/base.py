@@ -14,7 +14,7 @@ Nothing here may raise because of input. An inspector or upstream that raises ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -204,6 +204,17 @@ class Client:
     watched: Watched = field(default_factory=Watched)
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What `ProtocolSpec.learn` proposes: ``section`` is for `parse_rule`. ``acts``: it changes a device or puts
+    something where others take it for true, so a person has to say yes first. ``notes``: sentences for that person,
+    such as what it would allow that nobody asked for. With an empty section the notes say what was left out."""
+
+    section: Mapping[str, object]
+    acts: bool
+    notes: tuple[str, ...] = ()
+
+
 class ProtocolSpec(Protocol):
     """What a protocol folder exports as ``PROTOCOL``: its vocabulary for policy files, and its two machines."""
 
@@ -263,6 +274,12 @@ class ProtocolSpec(Protocol):
     def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
         """What `parse_rule` might be given to allow ``refused``, narrowest first; `explain` proposes the first that
         helps. ``text`` is the line that `parse_actions` took. Guesses will do: what does not parse is dropped."""
+        ...
+
+    def learn(self, asked: Sequence[Action], names: Names) -> Iterable[Proposal]:
+        """The fewest lines that allow what one speaker, called ``names``, asked of one device; what acts apart from
+        what does not. Without ``acts`` they allow exactly that, or a note says what else. The order of ``asked`` does
+        not matter; of values the smallest and the largest are among them."""
         ...
 
     def pointless(self, target: Target, options: object) -> tuple[str, str] | None:

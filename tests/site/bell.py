@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from proxy.core.names import Names
     from proxy.core.process import Move, Point
     from proxy.core.reason import Reason
-    from proxy.protocols.base import Client, Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
+    from proxy.protocols.base import Client, Decide, Inspector, Proposal, ProtocolSpec, Report, Setting, Upstream
 
 VERBS = ("listen", "write")
 
@@ -141,6 +141,9 @@ class BellProtocol:
         return None
 
     def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
+        return ()
+
+    def learn(self, asked: Sequence[Action], names: Names) -> Iterable[Proposal]:
         return ()
 
     def pointless(self, target: Target, options: object) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,20 @@ from tests.support.mbaps import reset
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
+    from proxy.core.names import Names
     from proxy.core.process import Point
     from proxy.core.reason import Reason
-    from proxy.protocols.base import Client, Decide, Effects, Inspector, ProtocolSpec, Report, Setting, Upstream
+    from proxy.protocols.base import (
+        Client,
+        Decide,
+        Effects,
+        Inspector,
+        Proposal,
+        ProtocolSpec,
+        Report,
+        Setting,
+        Upstream,
+    )
 
 
 SEGMENT = 1400
@@ -117,6 +128,9 @@ class PipeProtocol:
         return None
 
     def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
+        return ()
+
+    def learn(self, asked: Sequence[Action], names: Names) -> Iterable[Proposal]:
         return ()
 
     def pointless(self, target: Target, options: object) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -22,12 +22,14 @@ from tests.support.net import free_port, until
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
+    from proxy.core.names import Names
     from proxy.core.process import Point
     from proxy.protocols.base import (
         Client,
         Decide,
         Effects,
         Inspector,
+        Proposal,
         ProtocolSpec,
         Report,
         Setting,
@@ -312,6 +314,9 @@ class ToyProtocol:
         return None
 
     def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
+        return ()
+
+    def learn(self, asked: Sequence[Action], names: Names) -> Iterable[Proposal]:
         return ()
 
     def pointless(self, target: Target, options: object) -> tuple[str, str] | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from proxy.protocols.modbus.actions import Call, Span
 from proxy.protocols.modbus.device import ModbusDevice
 from proxy.protocols.modbus.inspector import ModbusInspector
+from proxy.protocols.modbus.learn import learn
 from proxy.protocols.modbus.outright import outright
 from proxy.protocols.modbus.rules import parse_never, parse_rule
 from proxy.protocols.modbus.schema import SCHEMA
@@ -17,9 +18,10 @@ from proxy.protocols.modbus.texts import parse_actions
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
+    from proxy.core.names import Names
     from proxy.core.process import Point
     from proxy.core.reason import Reason
-    from proxy.protocols.base import Client, Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
+    from proxy.protocols.base import Client, Decide, Inspector, Proposal, ProtocolSpec, Report, Setting, Upstream
 
 
 class ModbusProtocol:
@@ -63,6 +65,9 @@ class ModbusProtocol:
 
     def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
         return sections(text, refused)
+
+    def learn(self, asked: Sequence[Action], names: Names) -> Iterable[Proposal]:
+        return learn(asked, names)
 
     def pointless(self, target: Target, options: object) -> tuple[str, str] | None:
         return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from proxy.protocols.mqtt.actions import Connect, Message, Subscription
 from proxy.protocols.mqtt.inspector import MqttInspector
+from proxy.protocols.mqtt.learn import learn
 from proxy.protocols.mqtt.outright import outright, pointless
 from proxy.protocols.mqtt.rules import parse_never, parse_rule
 from proxy.protocols.mqtt.schema import SCHEMA
@@ -17,9 +18,10 @@ from proxy.protocols.relay import RelayUpstream
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
+    from proxy.core.names import Names
     from proxy.core.process import Point
     from proxy.core.reason import Reason
-    from proxy.protocols.base import Client, Decide, Inspector, ProtocolSpec, Report, Setting, Upstream
+    from proxy.protocols.base import Client, Decide, Inspector, Proposal, ProtocolSpec, Report, Setting, Upstream
 
 
 class MqttProtocol:
@@ -63,6 +65,9 @@ class MqttProtocol:
 
     def sections(self, text: str, refused: tuple[Action, ...]) -> Iterable[object]:
         return sections(refused)
+
+    def learn(self, asked: Sequence[Action], names: Names) -> Iterable[Proposal]:
+        return learn(asked, names)
 
     def pointless(self, target: Target, options: object) -> tuple[str, str] | None:
         return pointless(target, _service(options))
