@@ -9,7 +9,7 @@ from proxy.policy.rates import RateKey
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from proxy.policy.rows import Clause
+    from proxy.policy.rows import Clause, Place
     from proxy.policy.speaker import Speaker
 
 
@@ -32,7 +32,7 @@ class Candidate:
         self.rate = None if rule.rate is None else RateKey(rule.ref.surface, rule.ref.name, speaker.budget, rule.rate)
 
     @property
-    def order(self) -> tuple[bool, tuple[int, int, int]]:
+    def order(self) -> tuple[bool, Place]:
         """Rules without a rate come first, so that none is charged for what is free anyway."""
         return self.rate is not None, self._clause.place
 

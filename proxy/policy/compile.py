@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from typing import TYPE_CHECKING
 
-from proxy.core.origin import Origin, RuleRef
 from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
 from proxy.policy.authority import Authority, Guard, Place
 from proxy.policy.circumstances import Circumstances
+from proxy.policy.digest import policy_digest
 from proxy.policy.extent import Nearby
 from proxy.policy.faults import Faults
+from proxy.policy.graph import Graph
+from proxy.policy.parts import Parts, concerned, doubtful, turned
 from proxy.policy.rates import Rates
-from proxy.policy.rows import enforcer, links
-from proxy.policy.shard import Shard
 from proxy.policy.speaker import Speaker, subject
 from proxy.policy.validate import PolicyError, validate
+from proxy.policy.zone import Zones
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from proxy.core.action import Target
+    from proxy.core.hours import Hours
     from proxy.core.inventory import Device
     from proxy.core.principal import Principal
-    from proxy.core.surface import Never, Role, Rule, Surface
+    from proxy.core.surface import Role, Surface
     from proxy.policy.rows import Clause
+    from proxy.policy.rows import Place as Order
 
 __all__ = ["Policy", "PolicyError", "compile_policy"]
 
@@ -36,34 +37,22 @@ REMEMBERED = 4096
 
 
 class Policy:
-    """Everything that decides, compiled. Made by `compile_policy` and never changed: a reload makes another.
+    """Everything that decides, compiled. Made by `compile_policy` and never changed: a reload makes another, which
+    takes over what still holds (`replaced`).
 
     ``digest`` names the meaning (sha256 of the canonical rules, in hex): comments and line numbers are not in it.
     ``faults`` counts decisions that failed. Rates live outside, so that a reload does not refill them.
     """
 
-    def __init__(
-        self,
-        surfaces: Sequence[Surface],
-        roles: Sequence[Role],
-        devices: Mapping[str, Device],
-        rates: Rates,
-        faults: Faults,
-        circumstances: Circumstances,
-    ) -> None:
-        self.surfaces = tuple(sorted(surfaces, key=lambda s: s.name))
-        self.roles = tuple(sorted(roles, key=lambda r: r.name))
-        self.digest = _digest(self.surfaces, self.roles)
+    def __init__(self, parts: Parts, rates: Rates, faults: Faults, circumstances: Circumstances) -> None:
+        self._parts = parts
+        self.surfaces = tuple(zone.surface for zone in parts.zones)
+        self.roles = parts.roles
+        self.hours = parts.hours
+        self.digest = policy_digest((zone.digest for zone in parts.zones), parts.roles, parts.hours)
         self.rates = rates
         self.faults = faults
         self.circumstances = circumstances
-        self._devices = dict(devices)
-        self.casbin = enforcer([], members=links(self.roles))
-        self._roles_of = _roles_of(self.roles)
-        self._known = _known(self.surfaces) | self._roles_of.keys()
-        self.shards = self._index()
-        self._nevers = _nevers(self.surfaces)
-        self._homes = _homes(self.surfaces)
         self._memo: dict[tuple[Speaker, str, str], Authority] = {}
 
     def open(self, principal: Principal, device: str, protocol: str) -> Authority:
@@ -88,78 +77,96 @@ class Policy:
         other.circumstances = self.circumstances if circumstances is None else circumstances
         return other
 
+    def replaced(
+        self,
+        surfaces: Sequence[Surface],
+        roles: Sequence[Role],
+        devices: Mapping[str, Device],
+        hours: Sequence[Hours] = (),
+    ) -> Policy:
+        """The policy of ``surfaces`` and the rest. Raises `PolicyError`.
+
+        A surface that is the same object as here, or has the same name and (not empty) mark, keeps what was compiled
+        from it; only the others are checked and compiled. Rates, faults, circumstances, and the authorities for
+        devices that the change does not concern go on.
+        """
+        validate(doubtful(self._parts, surfaces, roles, devices), roles, devices)
+        graph = self._parts.graph.replaced(roles)
+        parts = Parts(self._parts.zones.replaced(surfaces), graph, _by_name(roles), dict(devices), tuple(hours))
+        made = Policy(parts, self.rates, self.faults, self.circumstances)
+        made._remember(self)
+        return made
+
+    def concerned(self, old: Policy) -> frozenset[str]:
+        """The devices whose links have to be decided again if this takes the place of ``old``."""
+        return concerned(self._parts, old._parts)
+
+    def timed(self, hours: Iterable[str]) -> frozenset[str]:
+        """The devices of the rules that hold in one of these ``hours`` only."""
+        return frozenset(self._parts.timed(frozenset(hours)))
+
     @property
     def remembered(self) -> int:
         """How many authorities are kept, for metrics."""
         return len(self._memo)
 
+    def _remember(self, old: Policy) -> None:
+        """Take over the authorities of ``old`` that this would make alike."""
+        devices, strangers = concerned(self._parts, old._parts), turned(self._parts, old._parts)
+        for key, authority in list(old._memo.items()):
+            speaker, device, _ = key
+            if device not in devices and strangers.isdisjoint(speaker.subjects):
+                self._memo[key] = authority
+
     def _open(self, speaker: Speaker, device: str, protocol: str) -> Authority:
         place = self._place(speaker, device, protocol)
-        subjects = [s for s in speaker.subjects if s in self._known]
+        subjects = [s for s in speaker.subjects if self._parts.know(s)]
         listed = self._list(subjects, device, protocol) if protocol else ()
         return Authority(place, speaker, listed, bool(subjects), self.rates, self.faults)
 
     def _list(self, subjects: Iterable[str], device: str, protocol: str) -> Iterable[Clause]:
-        """Casbin's implicit permissions, spread over shards: first the roles of each subject, then the rows of each.
-
-        Only subjects that some rule or role names are asked about: Casbin keeps every name it ever heard.
-        """
+        """Casbin's implicit permissions, spread over shards: first the roles of each subject, then the rows of each."""
         implied: dict[str, None] = {}
         for one in subjects:
             implied[one] = None
-            implied.update(dict.fromkeys(self.casbin.get_implicit_roles_for_user(one)))
-        found: dict[tuple[int, int, int], Clause] = {}
-        for shard in self.shards.get(device, ()):
-            for one in implied:
-                found.update((clause.place, clause) for clause in shard.permissions(one, protocol))
+            implied.update(dict.fromkeys(self._parts.graph.implied(one)))
+        found: dict[Order, Clause] = {}
+        for zone in self._parts.zones.at(device):
+            if (shard := zone.shards.get(device)) is not None:
+                for one in implied:
+                    found.update((clause.place, clause) for clause in shard.permissions(one, protocol))
         return found.values()
 
     def _place(self, speaker: Speaker, device: str, protocol: str) -> Place:
-        homes = self._homes.get(device, ())
-        terms = {*speaker.subjects, *(r for s in speaker.subjects for r in self._roles_of.get(s, ()))}
+        zones = self._parts.zones.at(device)
+        terms = {*speaker.subjects, *(r for s in speaker.subjects for r in self._parts.graph.of(s))}
         guards: list[tuple[Guard, Target]] = [
             ((target.covers, never.ref), target)
-            for never in self._nevers.get(device, ())
+            for zone in zones
+            for never in zone.nevers.get(device, ())
             if never.speakers is None or not terms.isdisjoint(map(subject, never.speakers))
             for target in (target.bound(speaker.names) for target in never.targets)
             if target.protocol == protocol
         ]
         # A device in two surfaces gets the stricter word of both on what is recorded first.
-        return Place(device, protocol, self._default(device), any(s.record_first for s in homes), Nearby(guards))
-
-    def _default(self, device: str) -> RuleRef:
-        homes = self._homes.get(device, ())
-        if homes:
-            return RuleRef(homes[0].name, "default", homes[0].origin)
-        known = self._devices.get(device)
-        return RuleRef("none", "default", known.origin if known else Origin("policies", 1))
+        record_first = any(zone.surface.record_first for zone in zones if device in zone.members)
+        return Place(device, protocol, self._parts.default(device), record_first, Nearby(guards))
 
     def _refuse_all(self, device: str, protocol: str, error: Exception) -> Authority:
         nobody = Speaker(None, frozenset(), frozenset(), proved=False)
-        default = self._default(device)
+        default = self._parts.default(device)
         broken = Authority(
             Place(device, protocol, default, False, Nearby(())), nobody, (), False, self.rates, self.faults
         )
         broken.connect = Verdict(default, Reason.ENGINE_ERROR, detail=type(error).__name__)
         return broken
 
-    def _index(self) -> dict[str, list[Shard]]:
-        shards: dict[str, list[Shard]] = {}
-        roles = self.casbin.get_role_manager()
-        for at, surface in enumerate(self.surfaces):
-            by_device: dict[str, list[tuple[int, Rule]]] = {}
-            for place, rule in enumerate(surface.rules):
-                for device in dict.fromkeys(rule.devices):
-                    by_device.setdefault(device, []).append((place, rule))
-            for device, rules in by_device.items():
-                shards.setdefault(device, []).append(Shard(surface, at, device, rules, roles))
-        return shards
-
 
 def compile_policy(
     surfaces: Sequence[Surface],
     roles: Sequence[Role],
     devices: Mapping[str, Device],
+    hours: Sequence[Hours] = (),
     *,
     rates: Rates | None = None,
     faults: Faults | None = None,
@@ -167,78 +174,15 @@ def compile_policy(
 ) -> Policy:
     """Check once more and compile. ``rates`` of the policy before keep their budgets. Raises `PolicyError`."""
     validate(surfaces, roles, devices)
+    ordered = _by_name(roles)
+    parts = Parts(Zones().replaced(surfaces), Graph(ordered), ordered, dict(devices), tuple(hours))
     return Policy(
-        surfaces,
-        roles,
-        devices,
+        parts,
         Rates() if rates is None else rates,  # `or` would throw away an empty Rates
         Faults() if faults is None else faults,
         Circumstances() if circumstances is None else circumstances,
     )
 
 
-def _known(surfaces: Iterable[Surface]) -> frozenset[str]:
-    return frozenset(subject(name) for surface in surfaces for rule in surface.rules for name in rule.speakers)
-
-
-def _roles_of(roles: Iterable[Role]) -> dict[str, list[str]]:
-    """Our own copy of who is in which role: `never` must not depend on a row that Casbin might lose."""
-    found: dict[str, list[str]] = {}
-    for role in roles:
-        for member in role.members:
-            found.setdefault(subject(member), []).append(f"role:{role.name}")
-    return found
-
-
-def _nevers(surfaces: Iterable[Surface]) -> dict[str, list[Never]]:
-    found: dict[str, list[Never]] = {}
-    for surface in surfaces:
-        for never in surface.nevers:
-            for device in dict.fromkeys(never.devices):
-                found.setdefault(device, []).append(never)
-    return found
-
-
-def _homes(surfaces: Iterable[Surface]) -> dict[str, list[Surface]]:
-    found: dict[str, list[Surface]] = {}
-    for surface in surfaces:
-        for device in dict.fromkeys(surface.members):
-            found.setdefault(device, []).append(surface)
-    return found
-
-
-def _digest(surfaces: Iterable[Surface], roles: Iterable[Role]) -> str:
-    """One line of canonical JSON for each surface and role, in the order of their names."""
-    digest = hashlib.sha256()
-    for surface in surfaces:
-        digest.update(_line(_canonical_surface(surface)))
-    for role in roles:
-        digest.update(_line({"role": role.name, "members": sorted(role.members)}))
-    return digest.hexdigest()
-
-
-def _line(value: dict[str, object]) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-
-
-def _canonical_surface(surface: Surface) -> dict[str, object]:
-    return {
-        "surface": surface.name,
-        "members": sorted(surface.members),
-        "record_first": surface.record_first,
-        "writes_without_proof": surface.writes_without_proof,
-        "rules": [_canonical(rule) for rule in surface.rules],
-        "never": [_canonical(never) for never in surface.nevers],
-    }
-
-
-def _canonical(rule: Rule | Never) -> dict[str, object]:
-    rate = getattr(rule, "rate", None)
-    return {
-        "name": rule.ref.name,
-        "from": None if rule.speakers is None else sorted(rule.speakers),
-        "to": sorted(rule.devices),
-        "targets": [[t.protocol, t.describe()] for t in rule.targets],
-        "needs": sorted(getattr(rule, "needs", ())),
-        "rate": None if rate is None else [rate.count, rate.seconds],
-    }
+def _by_name(roles: Iterable[Role]) -> tuple[Role, ...]:
+    return tuple(sorted(roles, key=lambda role: role.name))

@@ -34,7 +34,7 @@ class Plain:
     def __init__(self, surfaces: Sequence[Surface], roles: Sequence[Role]) -> None:
         self._surfaces = tuple(sorted(surfaces, key=lambda s: s.name))
         self._roles = roles
-        self._enforcers = [self._enforcer(at, surface) for at, surface in enumerate(self._surfaces)]
+        self._enforcers = [self._enforcer(surface) for surface in self._surfaces]
 
     def allows(self, principal: Principal, device: str, action: Action) -> bool:
         """`never` in front, then every atom must be allowed to some name of the speaker in some surface."""
@@ -55,8 +55,8 @@ class Plain:
                     return next(rule.ref for rule in surface.rules if rule.ref.name == row[RULE])
         return None
 
-    def _enforcer(self, at: int, surface: Surface) -> Any:
-        table = {clause.key: clause for clause in clauses(surface, at, enumerate(surface.rules))}
+    def _enforcer(self, surface: Surface) -> Any:
+        table = {clause.key: clause for clause in clauses(surface, range(len(surface.rules)))}
         rows = [row for clause in table.values() for device in clause.rule.devices for row in clause.rows(device)]
         made = enforcer(rows, members=links(self._roles))
         made.add_function("covers", lambda ask, key: _covers(table[key], ask))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MODEL = Path(__file__).with_name("model.conf").read_text("utf-8")
 
 Row = list[str]
+Place = tuple[str, int, int]
+"""Surface by name, rule and target by number."""
 SUBJECT, DEVICE, PROTOCOL, VERB, TARGET, RULE = range(6)
 
 
@@ -30,13 +32,13 @@ class Clause:
 
     __slots__ = ("key", "place", "rule", "surface", "target")
 
-    def __init__(self, surface: Surface, rule: Rule, number: int, place: tuple[int, int, int]) -> None:
+    def __init__(self, surface: Surface, rule: Rule, number: int, place: Place) -> None:
         self.surface = surface
         self.rule = rule
         self.target: Target = rule.targets[number]
         self.key = f"{rule.ref.name}#{number}"
         self.place = place
-        """Surface, rule, target by number: the order in which rules contribute and are reported."""
+        """The order in which rules contribute and are reported."""
 
     def rows(self, device: str) -> Iterator[Row]:
         target = self.target
@@ -44,10 +46,12 @@ class Clause:
             yield [subject(speaker), device, target.protocol, target.verb, self.key, self.rule.ref.name]
 
 
-def clauses(surface: Surface, at: int, rules: Iterable[tuple[int, Rule]]) -> Iterator[Clause]:
-    for place, rule in rules:
+def clauses(surface: Surface, places: Iterable[int]) -> Iterator[Clause]:
+    """Those of the rules that stand at ``places`` of the surface."""
+    for at in places:
+        rule = surface.rules[at]
         for number in range(len(rule.targets)):
-            yield Clause(surface, rule, number, (at, place, number))
+            yield Clause(surface, rule, number, (surface.name, at, number))
 
 
 def links(roles: Iterable[Role]) -> list[Row]:
@@ -55,8 +59,8 @@ def links(roles: Iterable[Role]) -> list[Row]:
     return [[subject(member), f"{ROLE}{role.name}"] for role in roles for member in role.members]
 
 
-def enforcer(rows: list[Row], members: list[Row] | None = None, roles: Any = None) -> Any:
-    """A Casbin enforcer over ``rows``, with its own role graph from ``members`` or the shared ``roles``.
+def enforcer(rows: list[Row], members: list[Row] | None = None) -> Any:
+    """A Casbin enforcer over ``rows``, with a role graph from ``members`` if there are any.
 
     The rows are put in place directly: `add_policies` compares each with all others (quadratic), and every adapter
     goes through a parser or a deep copy. Casbin finds a row of a wrong length only when it judges, so lengths are
@@ -70,7 +74,4 @@ def enforcer(rows: list[Row], members: list[Row] | None = None, roles: Any = Non
     if members is not None:
         model["g"]["g"].policy = members
         made.build_role_links()
-    else:
-        made.set_role_manager(roles)
-        model["g"]["g"].rm = roles
     return made

@@ -1,7 +1,8 @@
 """The rows of one surface for one device: the unit that Casbin is asked about.
 
 Casbin walks all rows of an enforcer (0.6 us each), so enforcers are kept small: one per surface and device, made when
-it is first needed, and past `BUCKET` rows several, with the rows spread by their subject.
+it is first needed, and past `BUCKET` rows several, with the rows spread by their subject. A shard lists rows and
+answers no `enforce`, so roles are none of its business: it outlives a change of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from proxy.policy.rows import TARGET, Clause, Row, clauses, enforcer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from proxy.core.surface import Rule, Surface
+    from proxy.core.surface import Surface
 
 BUCKET = 64
 LARGE = 256
@@ -22,20 +23,19 @@ LARGE = 256
 
 
 class Shard:
-    """What ``surface`` says about ``device``. ``roles`` is Casbin's role graph, shared by all shards of a policy."""
+    """What ``surface`` says about ``device``: its rules at ``places``."""
 
-    __slots__ = ("_at", "_buckets", "_clauses", "enforcers", "_roles", "_rules", "device", "surface")
+    __slots__ = ("_buckets", "_clauses", "_places", "device", "enforcers", "surface")
 
-    def __init__(self, surface: Surface, at: int, device: str, rules: Sequence[tuple[int, Rule]], roles: Any) -> None:
+    def __init__(self, surface: Surface, device: str, places: Sequence[int]) -> None:
         self.surface = surface
         self.device = device
-        self._at = at
-        self._rules = rules
-        self._roles = roles
+        self._places = tuple(places)
         self._clauses: dict[str, Clause] = {}
         self._buckets: list[list[Row]] = []
         self.enforcers: list[Any] = []
-        if sum(len(rule.speakers) * len(rule.targets) for _, rule in rules) >= LARGE:
+        rules = surface.rules
+        if sum(len(rules[at].speakers) * len(rules[at].targets) for at in self._places) >= LARGE:
             self._lay_out()
 
     def permissions(self, subject: str, protocol: str) -> Iterator[Clause]:
@@ -54,7 +54,7 @@ class Shard:
 
     def _lay_out(self) -> None:
         rows: list[Row] = []
-        for clause in clauses(self.surface, self._at, self._rules):
+        for clause in clauses(self.surface, self._places):
             self._clauses[clause.key] = clause
             rows.extend(clause.rows(self.device))
         count = 1 + len(rows) // BUCKET
@@ -68,7 +68,7 @@ class Shard:
         at = _bucket(subject, len(self._buckets))
         made = self.enforcers[at]
         if made is None:
-            made = self.enforcers[at] = enforcer(self._buckets[at], roles=self._roles)
+            made = self.enforcers[at] = enforcer(self._buckets[at])
         return made
 
 

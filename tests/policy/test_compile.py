@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from proxy.core.origin import RuleRef
@@ -15,6 +17,14 @@ from tests.policy.toy import devices, never, origin, read, reads, role, rule, su
 
 INVENTORY = devices("plc", "scada", "mes")
 SCADA = who("scada", "x509")
+
+
+def graph_of(policy: Policy) -> Any:
+    return policy._parts.graph.casbin
+
+
+def shards_at(policy: Policy, device: str) -> list[Shard]:
+    return [zone.shards[device] for zone in policy._parts.zones.at(device) if device in zone.shards]
 
 
 def compiled(*surfaces: Surface, roles: tuple[Role, ...] = ()) -> Policy:
@@ -82,10 +92,11 @@ def test_a_row_of_the_wrong_length_never_reaches_casbin(row: list[str]) -> None:
 
 def test_casbin_remembers_no_stranger() -> None:
     policy = compiled(surface(rule("a", ["role:r"], reads(0, 9))), roles=(role("r", "scada"),))
-    before = dict(policy.casbin.get_role_manager().all_roles)
+    roles = graph_of(policy).get_role_manager()
+    before = dict(roles.all_roles)
     for number in range(50):
         policy.open(who(f"x{number}", attributes=[f"mbaps:{number}"]), "plc", "toy")
-    assert policy.casbin.get_role_manager().all_roles == before
+    assert roles.all_roles == before
 
 
 @pytest.mark.parametrize("count", [3, LARGE - 1, 4 * LARGE])
@@ -94,8 +105,8 @@ def test_a_shard_lists_what_casbin_lists_for_all_rows_at_once(count: int) -> Non
     speakers = ["scada", "role:masters", "role:night", "mbaps:Operator", *(f"m{n}" for n in range(50))]
     zone = surface(*(rule(f"r{n}", [speakers[n % len(speakers)]], reads(n, n), writes(n, n)) for n in range(count)))
     one_by_one = enforcer([], members=links(roles))
-    shard = Shard(zone, 0, "plc", list(enumerate(zone.rules)), one_by_one.get_role_manager())
-    rows = [row for clause in clauses(zone, 0, enumerate(zone.rules)) for row in clause.rows("plc")]
+    shard = Shard(zone, "plc", range(count))
+    rows = [row for clause in clauses(zone, range(count)) for row in clause.rows("plc")]
     whole = enforcer(rows, members=links(roles))
     for subject in ("id:scada", "id:mes", "id:m7", "attribute:mbaps:Operator", "id:stranger"):
         implied = [subject, *one_by_one.get_implicit_roles_for_user(subject)]
@@ -108,7 +119,7 @@ def test_a_lost_row_can_only_narrow() -> None:
     """Whatever happens to Casbin's rows, a never rule still forbids."""
     zone = surface(rule("all", ["role:r"], reads(0, 9)), nevers=[never("n", reads(5, 5), speakers=["role:r"])])
     policy = compiled(zone, roles=(role("r", "scada"),))
-    policy.casbin.get_role_manager().clear()
+    graph_of(policy).get_role_manager().clear()
     authority = policy.open(SCADA, "plc", "toy")
     assert authority.decide(read(5), 0.0).reason is Reason.NEVER_RULE
     assert authority.decide(read(4), 0.0).reason is Reason.DEFAULT_DENY
@@ -118,7 +129,7 @@ def test_a_row_that_was_not_asked_for_fails_the_opening() -> None:
     zone = surface(rule("a", ["scada"], reads(0, 9)))
     policy = compiled(zone)
     policy.open(SCADA, "plc", "toy")
-    shard = policy.shards["plc"][0]
+    shard = shards_at(policy, "plc")[0]
     shard.enforcers[0].get_filtered_policy = lambda *_: [["id:mes", "plc", "toy", "read", "a#0", "a"]]
     other = policy.rehearsal()
     authority = other.open(SCADA, "plc", "toy")
