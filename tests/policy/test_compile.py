@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from proxy.core.origin import RuleRef
+from proxy.core.process import Point, Predicate
 from proxy.core.reason import Reason
-from proxy.core.surface import Never, Rate, Role, Rule, Surface
+from proxy.core.surface import Monitor, Never, Rate, Role, Rule, Surface
 from proxy.policy.compile import REMEMBERED, Policy, PolicyError, compile_policy
 from proxy.policy.rates import Rates
 from proxy.policy.rows import clauses, enforcer, links
@@ -17,6 +19,21 @@ from tests.policy.toy import devices, never, origin, read, reads, role, rule, su
 
 INVENTORY = devices("plc", "scada", "mes")
 SCADA = who("scada", "x509")
+
+
+POINT = Point("toy", "cell 7")
+WATCHED = Monitor(1_800_000_000.0, "new recipes", "enforce", origin(5))
+CONDITIONS: list[dict[str, Any]] = [
+    {"budget": Rate(1, 1.0)},
+    {"budget": Rate(2, 1.0)},
+    {"when": ("early",)},
+    {"when": ("early", "late")},
+    {"whilst": (Predicate("plc", POINT, "==", 0.0, 5.0),)},
+    {"whilst": (Predicate("plc", POINT, "==", 0.0, 9.0),)},
+    {"whilst": (Predicate("mes", POINT, "==", 0.0, 5.0),)},
+    {"monitor": WATCHED},
+    {"monitor": WATCHED, "replaces": ("b",)},
+]
 
 
 def graph_of(policy: Policy) -> Any:
@@ -176,6 +193,10 @@ def test_the_digest_names_the_meaning() -> None:
         surface(zone.rules[0], nevers=zone.nevers, unsafe=True),
         surface(zone.rules[0], nevers=zone.nevers, record_first=True),
         surface(zone.rules[0], nevers=zone.nevers, members=["plc", "mes"]),
+        *(surface(replace(zone.rules[0], **change), nevers=zone.nevers) for change in CONDITIONS),
+        surface(zone.rules[0], nevers=[replace(zone.nevers[0], monitor=WATCHED)]),
+        replace(zone, monitor=WATCHED),
+        replace(zone, monitor=replace(WATCHED, then="alarm")),
     ]
     digests = {digest, *(compiled(other).digest for other in others), compiled(zone, roles=(role("r", "mes"),)).digest}
     assert len(digests) == len(others) + 2
