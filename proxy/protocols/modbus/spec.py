@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from proxy.protocols.modbus.actions import Call, Span
+from proxy.protocols.modbus.beyond import beyond
 from proxy.protocols.modbus.device import ModbusDevice
 from proxy.protocols.modbus.inspector import ModbusInspector
 from proxy.protocols.modbus.learn import learn
@@ -58,7 +59,7 @@ class ModbusProtocol:
         raise ValueError("modbus shows no values that a rule may depend on; take it out")
 
     def beyond(self, targets: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Target, ...]:
-        return tuple(target for target in targets if not any(target.within(other) for other in others))
+        return beyond(targets, others)
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
         return outright(tuple(a for a in asked if isinstance(a, Span | Call)), _service(options))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from proxy.protocols.modbus.actions import CHANGING_CALLS, CHANGING_SPANS, Call, Span
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from proxy.core.action import Action, Target
     from proxy.core.names import Names
     from proxy.core.process import Move
@@ -288,4 +290,12 @@ def _units_within(units: frozenset[int] | None, other: frozenset[int] | None) ->
 
 
 def units_text(units: frozenset[int] | None) -> str:
-    return "" if units is None or units == ANY_UNIT else f" on unit {', '.join(map(str, sorted(units)))}"
+    return "" if units is None or units == ANY_UNIT else f" on unit {', '.join(_runs(sorted(units)))}"
+
+
+def _runs(numbers: list[int]) -> Iterator[str]:
+    """``1, 2`` and ``2-255``: of what a change of `units` adds there may be many."""
+    starts = [at for at, number in enumerate(numbers) if at == 0 or number != numbers[at - 1] + 1]
+    for first, after in zip(starts, [*starts[1:], len(numbers)], strict=True):
+        run = numbers[first:after]
+        yield from [f"{run[0]}-{run[-1]}"] if len(run) > 2 else map(str, run)
