@@ -1,25 +1,32 @@
-"""One clause as one speaker has it: whether its evidence is there, and which budget it spends."""
+"""One clause as one speaker has it: whether its evidence is there, when it holds, and what else stands in its way."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.policy.rates import RateKey
+from proxy.policy.constraints import constraints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from proxy.policy.circumstances import Circumstances
+    from proxy.policy.rates import Rates
     from proxy.policy.rows import Clause, Place
     from proxy.policy.speaker import Speaker
 
 
 class Candidate:
     """``calm``: it counts for what changes nothing, ``acts``: for what changes the device. A rule counts if the
-    evidence it needs is there; and who changes a device has shown a key, not only an address (T01, T02)."""
+    evidence it needs is there; and who changes a device has shown a key, not only an address (T01, T02).
 
-    __slots__ = ("_clause", "_speaker", "acts", "admits", "calm", "covers", "rate", "ref", "target")
+    ``when`` names hours of which one must be open; empty: always. ``constraints`` are asked for each message.
+    """
 
-    def __init__(self, clause: Clause, speaker: Speaker) -> None:
+    __slots__ = ("_clause", "_speaker", "acts", "admits", "calm", "constraints", "covers", "ref", "target", "when")
+
+    def __init__(
+        self, clause: Clause, speaker: Speaker, device: str, rates: Rates, circumstances: Circumstances
+    ) -> None:
         rule = clause.rule
         self._clause = clause
         self._speaker = speaker
@@ -29,12 +36,16 @@ class Candidate:
         self.covers = self.target.covers
         self.calm = rule.needs <= speaker.matched
         self.acts = self.calm and (speaker.proved or clause.surface.writes_without_proof)
-        self.rate = None if rule.rate is None else RateKey(rule.ref.surface, rule.ref.name, speaker.budget, rule.rate)
+        self.when = frozenset(rule.when)
+        self.constraints = constraints(rule, self.target, speaker.budget, device, rates, circumstances)
 
     @property
-    def order(self) -> tuple[bool, Place]:
-        """Rules without a rate come first, so that none is charged for what is free anyway."""
-        return self.rate is not None, self._clause.place
+    def order(self) -> tuple[int, Place]:
+        """Rules without a constraint come first, and those that count what they let through come last, so that none
+        is charged for what is free anyway."""
+        rule = self._clause.rule
+        counted = rule.rate is not None or rule.budget is not None
+        return 2 if counted else 1 if self.constraints else 0, self._clause.place
 
     @property
     def lacking(self) -> str:
@@ -47,12 +58,14 @@ class Candidate:
             f"(unsafe_writes_without_proof is not set in {self._clause.surface.name})"
         )
 
-    @property
-    def budget(self) -> str:
-        rate = self._clause.rule.rate
-        return "" if rate is None else f"{rate.count} in {rate.seconds:g} s"
+    def open(self, now_open: frozenset[str]) -> bool:
+        """One of its hours is open, if it has any."""
+        return not self.when or not self.when.isdisjoint(now_open)
 
 
-def candidates(listed: Iterable[Clause], speaker: Speaker) -> list[Candidate]:
+def candidates(
+    listed: Iterable[Clause], speaker: Speaker, device: str, rates: Rates, circumstances: Circumstances
+) -> list[Candidate]:
     """In the order in which they contribute; the first one that does is reported."""
-    return sorted((Candidate(clause, speaker) for clause in listed), key=lambda one: one.order)
+    found = [Candidate(clause, speaker, device, rates, circumstances) for clause in listed]
+    return sorted(found, key=lambda one: one.order)

@@ -9,6 +9,7 @@ from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
 from proxy.policy.authority import Authority, Guard, Place
 from proxy.policy.circumstances import Circumstances
+from proxy.policy.constraints import watched
 from proxy.policy.digest import policy_digest
 from proxy.policy.extent import Nearby
 from proxy.policy.faults import Faults
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from proxy.core.hours import Hours
     from proxy.core.inventory import Device
     from proxy.core.principal import Principal
+    from proxy.core.process import Point
     from proxy.core.surface import Role, Surface
     from proxy.policy.rows import Clause
     from proxy.policy.rows import Place as Order
@@ -105,6 +107,10 @@ class Policy:
         """The devices of the rules that hold in one of these ``hours`` only."""
         return frozenset(self._parts.timed(frozenset(hours)))
 
+    def watched(self) -> frozenset[tuple[str, Point]]:
+        """The (device, point) that some rule looks at: what has to be observed for it."""
+        return frozenset(watched(self.surfaces, self._parts.devices))
+
     @property
     def remembered(self) -> int:
         """How many authorities are kept, for metrics."""
@@ -122,7 +128,8 @@ class Policy:
         place = self._place(speaker, device, protocol)
         subjects = [s for s in speaker.subjects if self._parts.know(s)]
         listed = self._list(subjects, device, protocol) if protocol else ()
-        return Authority(place, speaker, listed, bool(subjects), self.rates, self.faults)
+        known = bool(subjects)
+        return Authority(place, speaker, listed, known, self.rates, self.faults, self.circumstances)
 
     def _list(self, subjects: Iterable[str], device: str, protocol: str) -> Iterable[Clause]:
         """Casbin's implicit permissions, spread over shards: first the roles of each subject, then the rows of each."""
@@ -155,11 +162,9 @@ class Policy:
     def _refuse_all(self, device: str, protocol: str, error: Exception) -> Authority:
         nobody = Speaker(None, frozenset(), frozenset(), proved=False)
         default = self._parts.default(device)
-        broken = Authority(
-            Place(device, protocol, default, False, Nearby(())), nobody, (), False, self.rates, self.faults
-        )
-        broken.connect = Verdict(default, Reason.ENGINE_ERROR, detail=type(error).__name__)
-        return broken
+        place = Place(device, protocol, default, False, Nearby(()))
+        broken = Verdict(default, Reason.ENGINE_ERROR, detail=type(error).__name__)
+        return Authority(place, nobody, (), False, self.rates, self.faults, self.circumstances, broken)
 
 
 def compile_policy(

@@ -1,4 +1,4 @@
-"""How often: at most ``count`` messages of one speaker under one rule in any window of ``seconds`` (T53)."""
+"""What decisions book: how often each rule was used, and what values went on (T53). The only state they have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from proxy.core.process import Point
     from proxy.core.surface import Rate
+
+FORGOTTEN = 60.0
+"""Seconds after which a value that went on may be forgotten, if there are too many (`constraints.pace`)."""
 
 
 class RateKey(NamedTuple):
@@ -18,8 +22,18 @@ class RateKey(NamedTuple):
     rate: Rate
 
 
+class Sent(NamedTuple):
+    """Values that went on to one point, since it was last known for sure: from ``low`` to ``high``, the ``latest`` of
+    them at ``when``."""
+
+    low: float
+    high: float
+    latest: float
+    when: float
+
+
 class Rates:
-    """The only state a decision has. Time is an argument (monotonic seconds).
+    """Time is an argument (monotonic seconds). Bounded: what is as good as new is forgotten beyond ``limit``.
 
     A refilled bucket of ``count`` tokens lets almost twice ``count`` pass within one window (a full bucket, then the
     refill). The promise is *any* window, so a budget keeps the times of its last ``count`` messages instead.
@@ -28,6 +42,7 @@ class Rates:
     def __init__(self, limit: int = 65_536) -> None:
         self._limit = limit
         self._taken: dict[RateKey, deque[float]] = {}
+        self._sent: dict[tuple[str, Point], Sent] = {}
 
     def ready(self, key: RateKey, now: float) -> bool:
         """Whether one more message may pass now. Takes nothing."""
@@ -42,6 +57,15 @@ class Rates:
                 self._forget(now)
             taken = self._taken[key] = deque(maxlen=key.rate.count)
         taken.append(now)
+
+    def sent(self, device: str, point: Point) -> Sent | None:
+        return self._sent.get((device, point))
+
+    def send(self, device: str, point: Point, sent: Sent) -> None:
+        """Book what went on to ``point``."""
+        if len(self._sent) >= self._limit:
+            self._sent = {k: s for k, s in self._sent.items() if sent.when - s.when < FORGOTTEN}
+        self._sent[device, point] = sent
 
     def _forget(self, now: float) -> None:
         """Budgets untouched for a whole window are as good as new."""

@@ -1,0 +1,63 @@
+"""The conditions of rules that depend on more than message, speaker and hour: one file for each kind.
+
+A rule without any has an empty tuple here, which costs a decision one test. `docs/policy.md` tells what they mean.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from proxy.policy.constraints.base import Block, Constraint
+from proxy.policy.constraints.budget import EVERYBODY, Budget
+from proxy.policy.constraints.pace import Pace, Paced
+from proxy.policy.constraints.rate import RateLimit
+from proxy.policy.constraints.state import ProcessState
+from proxy.policy.rates import RateKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from proxy.core.action import Target
+    from proxy.core.inventory import Device
+    from proxy.core.process import Point
+    from proxy.core.surface import Rule, Surface
+    from proxy.policy.circumstances import Circumstances
+    from proxy.policy.rates import Rates
+
+__all__ = ["Block", "Constraint", "constraints", "watched"]
+
+
+def constraints(
+    rule: Rule, target: Target, speaker: str, device: str, rates: Rates, circumstances: Circumstances
+) -> tuple[Constraint, ...]:
+    """Those of one target of ``rule``; ``speaker`` is who a rate counts for.
+
+    What is dearest to mend comes first (`Authority`): the first that stands in the way is told.
+    """
+    found: list[Constraint] = []
+    if rule.whilst:
+        found.append(ProcessState(rule.whilst, circumstances))
+    if rule.budget is not None:
+        found.append(Budget(RateKey(rule.ref.surface, rule.ref.name, EVERYBODY, rule.budget), rates))
+    if rule.rate is not None:
+        found.append(RateLimit(RateKey(rule.ref.surface, rule.ref.name, speaker, rule.rate), rates))
+    if paced := _paced(target):
+        found.append(Pace(paced, device, rates, circumstances))
+    return tuple(found)
+
+
+def watched(surfaces: Iterable[Surface], devices: Mapping[str, Device]) -> Iterator[tuple[str, Point]]:
+    """The (device, point) that rules look at: those of `while`, and those whose steps and ramps are limited."""
+    for rule in (rule for surface in surfaces for rule in surface.rules):
+        for predicate in rule.whilst:
+            yield predicate.device, predicate.point
+        for target in rule.targets:
+            if paced := _paced(target):
+                for device in rule.devices:
+                    service = devices[device].services.get(target.protocol) if device in devices else None
+                    for point in paced.points(None if service is None else service.options):
+                        yield device, point
+
+
+def _paced(target: Target) -> Paced | None:
+    return cast("Paced", target) if getattr(target, "paced", False) else None
