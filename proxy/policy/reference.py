@@ -1,12 +1,13 @@
 """The oracle: what the rules mean, atom by atom, without index, Casbin or cache. Slow, short, obviously right.
 
-Rates are left out: they depend on what was asked before.
+Rates, budgets, steps and ramps are left out: they depend on what was asked before.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy.policy.circumstances import Circumstances
 from proxy.policy.speaker import MBAPS, NULL_ROLE, ROLE
 
 if TYPE_CHECKING:
@@ -18,15 +19,35 @@ if TYPE_CHECKING:
 
 
 def allows(
-    surfaces: Sequence[Surface], roles: Sequence[Role], principal: Principal, device: str, action: Action
+    surfaces: Sequence[Surface],
+    roles: Sequence[Role],
+    principal: Principal,
+    device: str,
+    action: Action,
+    circumstances: Circumstances | None = None,
+    now: float = 0.0,
 ) -> bool:
-    """Nothing forbids the action, and every atom of it is allowed by some rule."""
+    """Nothing forbids the action, and every atom of it is allowed by some rule that holds now. Without
+    ``circumstances`` no hour is open and nothing was seen; ``now`` is monotonic seconds."""
     if any(forbidding(surfaces, roles, principal, device, action)) or action.atoms <= 0:
         return False
+    known = circumstances or Circumstances()
+    holding = [(surface, rule) for surface, rule in _rules(surfaces) if holds(rule, known, now)]
     return all(
-        any(rule_allows(surface, rule, roles, principal, device, action, atom) for surface, rule in _rules(surfaces))
+        any(rule_allows(surface, rule, roles, principal, device, action, atom) for surface, rule in holding)
         for atom in range(action.atoms.bit_length())
     )
+
+
+def holds(rule: Rule, circumstances: Circumstances, now: float) -> bool:
+    """One of its hours is open, if it has any, and what it asks of the process was seen to be so, lately."""
+    if rule.when and not any(name in circumstances.open for name in rule.when):
+        return False
+    for asked in rule.whilst:
+        seen = circumstances.last(asked.device, asked.point)
+        if seen is None or seen[1] < now - asked.fresh or not asked.holds(seen[0]):
+            return False
+    return True
 
 
 def forbidding(
@@ -47,7 +68,7 @@ def forbidding(
 def rule_allows(
     surface: Surface, rule: Rule, roles: Sequence[Role], principal: Principal, device: str, action: Action, atom: int
 ) -> bool:
-    """This rule alone allows this one atom."""
+    """This rule alone allows this one atom, at a time when it holds."""
     return (
         device in rule.devices
         and any(is_called(principal, name, roles) for name in rule.speakers)

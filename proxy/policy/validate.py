@@ -5,8 +5,10 @@ A rule that silently matches nobody is a nuisance, a `never` that does is a hole
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
+from proxy.core.process import COMPARE
 from proxy.policy.speaker import ROLE
 
 if TYPE_CHECKING:
@@ -53,8 +55,20 @@ def _surface_faults(surfaces: Sequence[Surface], roles: set[str], devices: Colle
             yield from _section_faults(surface.name, section, roles, devices)
         for rule in surface.rules:
             yield from (_told(rule, f"{d!r} is not a member of the surface") for d in rule.devices if d not in members)
-            if rule.rate is not None and (rule.rate.count < 1 or not rule.rate.seconds > 0):
-                yield _told(rule, "a rate needs at least 1 message and more than 0 seconds")
+            yield from (_told(rule, what) for what in _condition_faults(rule, devices))
+
+
+def _condition_faults(rule: Rule, devices: Collection[str]) -> Iterator[str]:
+    for name, rate in (("rate", rule.rate), ("budget", rule.budget)):
+        if rate is not None and (rate.count < 1 or not rate.seconds > 0):
+            yield f"a {name} needs at least 1 message and more than 0 seconds"
+    if "" in rule.when:
+        yield "names hours without a name"
+    for asked in rule.whilst:
+        if asked.device not in devices:
+            yield f"{asked.device!r}, whose state it asks for, is no device"
+        if asked.compare not in COMPARE or not asked.fresh > 0 or not isfinite(asked.value):
+            yield f"{asked.describe()!r} cannot be compared"
 
 
 def _section_faults(
