@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -29,12 +30,14 @@ ShapeT = TypeVar("ShapeT", bound=BaseModel)
 
 
 class Voice:
-    """Reports problems of one file. ``moved`` maps paths whose value came from elsewhere (an override) to its name."""
+    """Reports problems of one file. ``moved`` maps paths whose value came from elsewhere (an override) to its name.
+    ``hashed`` is the SHA-256 of the file's text."""
 
     def __init__(self, file: str, collector: Collector) -> None:
         self.file = file
         self.collector = collector
         self.document: Document | None = None
+        self.hashed = b""
         self.moved: Mapping[Path, str] = {}
         self._settled = Origin(file, 1, 1)
 
@@ -111,6 +114,7 @@ def read_document(path: FilePath, voice: Voice) -> Document | None:
         origin = Origin(voice.file, fault.line, 1)
         voice.collector.add(Problem(fault.finding, origin, (), f"the file {fault.wrong}", fault.mend))
         return None
+    voice.hashed = hashlib.sha256(text.encode()).digest()
     voice.document = parse(text, report)
     return voice.document
 

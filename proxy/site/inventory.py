@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from proxy.site.draft import Draft, Voice
     from proxy.site.shapes import DeviceShape
 
+Path = tuple[str | int, ...]
+
 
 class Inventory:
     """All devices that the files declare. ``declared`` also holds those whose file has faults: a reference to one of
@@ -29,6 +32,7 @@ class Inventory:
         self.safety: set[str] = set()
         self._protocols = protocols
         self._expanded: dict[str, tuple[str, ...]] = {}
+        self._marks: dict[str, bytes] = {}
         for draft in drafts:
             self._add(draft)
         self._check_claims(site)
@@ -42,6 +46,33 @@ class Inventory:
             found = tuple(sorted(name for name in self.declared if names.matches(text, name)))
             self._expanded[text] = found
         return found
+
+    def look_up(self, texts: Iterable[str], path: Path, voice: Voice) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for at, text in enumerate(texts):
+            found |= dict.fromkeys(self.look_up_one(text, (*path, at), voice))
+        return tuple(found)
+
+    def look_up_one(self, text: str, path: Path, voice: Voice) -> tuple[str, ...]:
+        """The devices that an id or pattern means. No such id is an error, a pattern that fits nothing a warning."""
+        found = self.expand(text)
+        if not found and "*" in text:
+            voice.warn(path, f"no device fits {text}", "mend the pattern, or add the device to fingerprints/devices")
+        elif not found:
+            voice.unknown(path, "device", text, self.declared)
+        return found
+
+    def mark(self, voice: Voice, patterns: Iterable[str]) -> str:
+        """What was made of a file is the same if this is: hex SHA-256 of its name, its text and what its patterns mean
+        here. Without a pattern the text says it all."""
+        whole = hashlib.sha256(f"{voice.file}\0".encode())
+        whole.update(voice.hashed)
+        for text in sorted(set(patterns)):
+            known = self._marks.get(text)
+            if known is None:
+                known = self._marks[text] = hashlib.sha256("\0".join((text, *self.expand(text))).encode()).digest()
+            whole.update(known)
+        return whole.hexdigest()
 
     def offers(self, device: str, protocol: str) -> bool:
         """Whether the file of the device lists the service; of a file with faults, that is not known and so True."""
@@ -133,7 +164,7 @@ class _Claim(NamedTuple):
     rank: int
     what: str
     key: str
-    path: tuple[str | int, ...]
+    path: Path
 
 
 _SERVICE = "the service at"
@@ -193,7 +224,7 @@ def _bindings(shape: IdentityShape, address: str | None, voice: Voice) -> Bindin
     )
 
 
-def _check_address(text: str, path: tuple[str | int, ...], voice: Voice) -> None:
+def _check_address(text: str, path: Path, voice: Voice) -> None:
     ip = ipaddress.ip_address(text)
     if ip.is_unspecified or ip.is_multicast or text == "255.255.255.255":
         wrong = f"{text} is no single machine's address"

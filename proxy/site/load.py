@@ -7,6 +7,7 @@ Nothing is ever taken for "no policy": a missing folder, an empty file or one fa
 from __future__ import annotations
 
 import gc
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,11 +20,13 @@ from proxy.site import network, overrides
 from proxy.site.digest import Digest
 from proxy.site.draft import Draft, Voice, read_document, shaped
 from proxy.site.files import Unusable, list_yaml
+from proxy.site.hours import Calendar
 from proxy.site.inventory import Inventory
-from proxy.site.model import Bind, Site
+from proxy.site.model import Bind, Change, Site
 from proxy.site.names import bind
 from proxy.site.policies import Roles, SurfaceBuilder
 from proxy.site.problem import Collector, Finding, Problem
+from proxy.site.questions import Cases
 from proxy.site.shapes import Shapes, SiteShape
 
 if TYPE_CHECKING:
@@ -37,7 +40,10 @@ ShapeT = TypeVar("ShapeT", bound=BaseModel)
 DEVICES = "fingerprints/devices"
 SURFACES = "policies/surfaces"
 ROLES = "policies/roles"
-KEY_OF = {DEVICES: "device", SURFACES: "surface", ROLES: "role"}
+SHIFTS = "policies/shifts"
+WINDOWS = "policies/windows"
+TESTS = "policies/tests"
+KEY_OF = {DEVICES: "device", SURFACES: "surface", ROLES: "role", SHIFTS: "shift", WINDOWS: "window", TESTS: "test"}
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -50,10 +56,19 @@ class Loaded:
 
 
 def load_site(
-    config: Path, protocols: Mapping[str, ProtocolSpec], environ: Mapping[str, str] = _NO_VARIABLES
+    config: Path,
+    protocols: Mapping[str, ProtocolSpec],
+    environ: Mapping[str, str] = _NO_VARIABLES,
+    *,
+    home: Path | None = None,
+    now: float | None = None,
 ) -> Loaded:
-    """Read the site that `config` (its `bulkhead.yaml`) belongs to. Never raises because of what the files say."""
-    loader = _Loader(config, protocols, environ)
+    """Read the site that `config` (its `bulkhead.yaml`) belongs to. Never raises because of what the files say.
+
+    ``home`` is the folder that `certs/` and the state folder lie in, if these files are a copy kept elsewhere.
+    ``now`` (seconds since 1970, else the time it is) judges how long something is watched.
+    """
+    loader = _Loader(config, protocols, environ, config.parent if home is None else home, now)
     with _without_collector():
         site = loader.load()
     return Loaded(None if loader.collector.failed else site, loader.collector.sorted())
@@ -73,10 +88,19 @@ def _without_collector() -> Iterator[None]:
 
 
 class _Loader:
-    def __init__(self, config: Path, protocols: Mapping[str, ProtocolSpec], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: Path,
+        protocols: Mapping[str, ProtocolSpec],
+        environ: Mapping[str, str],
+        home: Path,
+        now: float | None,
+    ) -> None:
         self.collector = Collector()
         self._config = config
         self._folder = config.absolute().parent
+        self._home = home.absolute()
+        self._now = time.time() if now is None else now
         self._protocols = protocols
         self._environ = environ
         self._shapes = Shapes.of(protocols)
@@ -89,28 +113,55 @@ class _Loader:
         if draft is None and not self._config.exists():
             return None  # there is no site here to find more faults in
         shape = None if draft is None else draft.shape
-        self._check_folder("policies", ("surfaces", "roles"))
+        self._check_folder("policies", ("surfaces", "roles", "shifts", "windows", "tests"))
         self._check_folder("fingerprints", ("devices",))
         devices = Inventory(self._read(DEVICES, self._shapes.device), self._protocols, shape.site if shape else "site")
         roles = Roles(self._read(ROLES, self._shapes.role, optional=True), devices)
-        surfaces = SurfaceBuilder(devices, roles, self._protocols)
+        calendar = self._calendar()
+        surfaces = SurfaceBuilder(devices, roles, calendar, self._protocols, self._now)
         for surface in self._read(SURFACES, self._shapes.surface):
             surfaces.add(surface)
+        cases = self._cases(surfaces)
         if not self.collector.failed:  # what a faulty file says is not known, so neither is what nobody says
             roles.check_use()
-        for folder, declared in ((DEVICES, devices), (ROLES, roles), (SURFACES, surfaces)):
-            network.check_names(folder, declared.declared, KEY_OF[folder])
+            calendar.check_use()
+        for folder, declared in (
+            (DEVICES, devices.declared),
+            (ROLES, roles.declared),
+            (SHIFTS, calendar.shifts),
+            (WINDOWS, calendar.windows),
+            (SURFACES, surfaces.declared),
+            (TESTS, cases.declared),
+        ):
+            network.check_names(folder, declared, KEY_OF[folder])
         self._check_ends()
-        return None if shape is None else self._site(shape, voice, devices, roles, surfaces)
+        return None if shape is None else self._site(shape, voice, devices, (roles, calendar, surfaces, cases))
 
-    def _site(self, shape: SiteShape, voice: Voice, devices: Inventory, roles: Roles, surfaces: SurfaceBuilder) -> Site:
+    def _calendar(self) -> Calendar:
+        shifts = self._read(SHIFTS, self._shapes.shift, optional=True)
+        return Calendar(shifts, self._read(WINDOWS, self._shapes.window, optional=True))
+
+    def _cases(self, surfaces: SurfaceBuilder) -> Cases:
+        drafts = self._read(TESTS, self._shapes.cases, optional=True)
+        whole = surfaces.named.keys() == surfaces.declared.keys()
+        return Cases(drafts, surfaces.questions, surfaces.named if whole else None)
+
+    def _site(
+        self,
+        shape: SiteShape,
+        voice: Voice,
+        devices: Inventory,
+        policies: tuple[Roles, Calendar, SurfaceBuilder, Cases],
+    ) -> Site:
+        roles, calendar, surfaces, cases = policies
         listeners = network.listeners(shape, devices, self._protocols, voice)
         if not self.collector.failed:
             network.check_reach(listeners, surfaces.surfaces.values(), voice)
+            network.check_sight(listeners, surfaces.surfaces.values(), self.collector)
         return Site(
             name=shape.site,
-            folder=self._folder,
-            state=self._folder / shape.state,
+            folder=self._home,
+            state=self._home / shape.state,
             admin=Bind(*bind(shape.admin.bind)),
             limits=network.limits(shape, voice),
             listeners=listeners,
@@ -118,6 +169,10 @@ class _Loader:
             surfaces=tuple(surface for _, surface in sorted(surfaces.surfaces.items())),
             roles=tuple(role for _, role in sorted(roles.roles.items())),
             digest=self._digest.hex(),
+            hours=tuple(one for _, one in sorted(calendar.hours.items())),
+            cases=tuple(cases.tests),
+            change=Change(watch=shape.policy.watch, require_ack=shape.policy.require_ack),
+            admin_reload=shape.admin.reload,
         )
 
     def _read_config(self, voice: Voice) -> Draft[SiteShape] | None:
@@ -144,7 +199,8 @@ class _Loader:
             yield draft
 
     def _note(self, draft: Draft[ShapeT], kind: str) -> None:
-        self._digest.add(kind, "" if kind == "site" else draft.claims(KEY_OF[kind]), draft.value)
+        if kind != TESTS:
+            self._digest.add(kind, "" if kind == "site" else draft.claims(KEY_OF[kind]), draft.value)
         if draft.voice.document is not None and not draft.voice.document.closed:
             self._open_ended.append(draft.voice.file)
 

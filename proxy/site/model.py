@@ -76,8 +76,8 @@ class Site:
     """A whole site. Names are unique, every reference holds, patterns are expanded to ids.
 
     ``folder`` and ``state`` are absolute. ``digest`` is the hex SHA-256 of everything a verdict depends on; comments,
-    the order of files and keys, limits, `tests:` and the state folder do not change it. ``cases`` are the tests of
-    `policies/tests/`, beside those of each surface.
+    the order of files and keys, limits, tests and the state folder do not change it. ``cases`` are the tests of
+    `policies/tests/`, beside those of each surface. ``admin_reload``: operators may ask for a reload over ``admin``.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Site:
     hours: tuple[Hours, ...] = ()
     cases: tuple[RuleTest, ...] = ()
     change: Change = Change()
+    admin_reload: bool = False
 
     @property
     def certs(self) -> Path:

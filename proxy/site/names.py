@@ -14,6 +14,8 @@ SPEAKER_PATTERN = f"{WILD_PATTERN}|^role:[a-z0-9][a-z0-9._-]{{0,63}}$|^mbaps:[^*
 WHO_PATTERN = f"{ID_PATTERN}|^mbaps:[^* ][^*]{{0,63}}$"
 HOST_PATTERN = "^[A-Za-z0-9:]([A-Za-z0-9._:-]{0,251}[A-Za-z0-9:])?$"
 URI_PATTERN = "^[a-z][a-z0-9+.-]*:[!-~]{1,240}$"
+ZONE_PATTERN = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"
+BECAUSE_PATTERN = "^([a-z0-9][a-z0-9._-]{0,63}/)?[a-z0-9][a-z0-9._-]{0,63}$"
 
 ID_WORDS = "a name has a-z, 0-9, '-', '.', '_', starts with a letter or digit, and has at most 64 characters"
 ROLE = "role:"
@@ -26,6 +28,9 @@ _WILD = re.compile(r"(?=.*[a-z0-9])[a-z0-9*][a-z0-9._*-]{0,63}")
 _PLACE = re.compile(r"[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]{1,240}")
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
+_NO_ZONES = ("right/", "posix/", "localtime", "posixrules", "Factory")
+"""Zone data that counts leap seconds, says everything twice, or means this machine's own zone."""
 _IPV4_INSIDE = tuple(
     ipaddress.IPv6Network(text) for text in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "2002::/16", "2001::/32")
 )
@@ -63,6 +68,17 @@ def is_one_speaker(text: str) -> bool:
 def is_in_certificate(speaker: str) -> bool:
     """Whether only a certificate can show that somebody is this speaker."""
     return speaker.startswith(MBAPS) or speaker == MBAPS_NULL
+
+
+def is_zone(text: str) -> bool:
+    """The form of an IANA zone name. Whether there is such a zone, zone data must tell."""
+    return len(text) <= 64 and _ZONE.fullmatch(text) is not None and not text.startswith(_NO_ZONES)
+
+
+def is_because(text: str) -> bool:
+    """``RULE`` or ``SURFACE/RULE``."""
+    surface, slash, rule = text.rpartition("/")
+    return is_id(rule) and (not slash or is_id(surface))
 
 
 def is_uri(text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from proxy.site import names
 from proxy.site.model import Bind, Limits, Listener, TlsSetting
-from proxy.site.problem import Finding
+from proxy.site.problem import Finding, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from proxy.protocols.base import ProtocolSpec
     from proxy.site.draft import Voice
     from proxy.site.inventory import Inventory
+    from proxy.site.problem import Collector
     from proxy.site.shapes import ListenerShape, SiteShape
 
 Path = tuple[str | int, ...]
@@ -118,6 +119,18 @@ def check_reach(listeners: Iterable[Listener], surfaces: Iterable[Surface], voic
         if listener.to not in members:
             wrong = f"{listener.to} is in no surface, so everything to it is refused"
             voice.warn(("listeners", listener.name, "to"), wrong, "add it to the members of a surface")
+
+
+def check_sight(listeners: Iterable[Listener], surfaces: Iterable[Surface], collector: Collector) -> None:
+    """What no listener leads to is never seen, and a rule that waits for a value of it never holds."""
+    seen = {listener.to for listener in listeners}
+    for surface in surfaces:
+        for rule in surface.rules:
+            for device in {one.device for one in rule.whilst} - seen:
+                wrong = f"no listener leads to {device}, so nothing of it is seen and the rule never holds"
+                mend = "add a listener for it, or name a device whose values pass through"
+                path: Path = ("rules", rule.ref.name, "while")
+                collector.add(Problem(Finding.DOUBTFUL, rule.ref.origin, path, wrong, mend, warning=True))
 
 
 def check_names(folder: str, declared: Mapping[str, Voice], what: str) -> None:

@@ -8,21 +8,23 @@ from proxy.core.origin import RuleRef
 from proxy.core.surface import Never, Role, Rule, RuleTest, Surface
 from proxy.site import names, quantities
 from proxy.site.draft import Heard, first_of
+from proxy.site.monitors import Watch
+from proxy.site.predicates import Points
 from proxy.site.problem import Finding
+from proxy.site.questions import DEFAULT, Questions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from proxy.core.action import Action, Target
+    from proxy.core.action import Target
+    from proxy.core.process import Predicate
     from proxy.protocols.base import ProtocolSpec
     from proxy.site.draft import Draft, Voice
+    from proxy.site.hours import Calendar
     from proxy.site.inventory import Inventory
-    from proxy.site.shapes import NeverShape, RoleShape, RuleShape, SurfaceShape, TestShape
+    from proxy.site.policy_shapes import NeverShape, RoleShape, RuleShape, SurfaceShape
 
 Path = tuple[str | int, ...]
-
-DEFAULT = "default"
-"""How verdicts call the refusal of what no rule allows; a test may expect it with `because`."""
 
 
 class Roles:
@@ -36,7 +38,7 @@ class Roles:
             name, voice = draft.claims("role"), draft.voice
             if not first_of(self.declared, name, "role", voice) or draft.shape is None:
                 continue
-            members = look_up(draft.shape.members, ("members",), voice, inventory)
+            members = inventory.look_up(draft.shape.members, ("members",), voice)
             if not members:
                 voice.warn(
                     ("members",), f"nobody is in the role {name}", "name its members, or delete the role", key=True
@@ -50,40 +52,53 @@ class Roles:
 
 
 class SurfaceBuilder:
-    """Turns one surface file after the other into a `Surface`."""
+    """Turns one surface file after the other into a `Surface`. ``now`` is in seconds since 1970.
 
-    def __init__(self, inventory: Inventory, roles: Roles, protocols: Mapping[str, ProtocolSpec]) -> None:
+    ``named`` has the names of all rules and nevers of each surface whose file has no fault of form.
+    """
+
+    def __init__(
+        self, inventory: Inventory, roles: Roles, calendar: Calendar, protocols: Mapping[str, ProtocolSpec], now: float
+    ) -> None:
         self.surfaces: dict[str, Surface] = {}
         self.declared: dict[str, Voice] = {}
+        self.named: dict[str, tuple[str, ...]] = {}
+        self.questions = Questions(inventory, protocols)
         self._inventory = inventory
         self._roles = roles
+        self._calendar = calendar
         self._protocols = protocols
+        self._points = Points(inventory, protocols)
+        self._now = now
 
     def add(self, draft: Draft[SurfaceShape]) -> None:
         name, voice, shape = draft.claims("surface"), draft.voice, draft.shape
         if not first_of(self.declared, name, "surface", voice) or shape is None:
             return
+        self.named[name] = (*shape.rules, *shape.never)
         self.surfaces[name] = self._surface(name, shape, voice)
         voice.settle(("surface",))
 
     def _surface(self, name: str, shape: SurfaceShape, voice: Voice) -> Surface:
         self._check_safety(shape, voice)
-        members = look_up(shape.members, ("members",), voice, self._inventory)
-        zone = _Zone(name, frozenset(members), voice)
-        rules = [self._rule(zone, key, rule) for key, rule in shape.rules.items()]
+        members = self._inventory.look_up(shape.members, ("members",), voice)
+        watch = Watch(voice, self._now)
+        watch.check_inner(shape)
+        zone = _Zone(name, frozenset(members), frozenset(shape.needs), voice, watch)
+        rules = [self._rule(zone, key, shape.rules) for key in shape.rules]
         nevers = [self._never(zone, key, never) for key, never in shape.never.items()]
         _check_names(shape, voice)
-        known = [*shape.rules, *shape.never, DEFAULT]
-        tests = [self._test(zone, at, test, known) for at, test in enumerate(shape.tests)]
         return Surface(
             name=name,
             origin=voice.origin(("surface",)),
             members=members,
             rules=tuple(rule for rule in rules if rule is not None),
             nevers=tuple(never for never in nevers if never is not None),
-            tests=tuple(test for test in tests if test is not None),
+            tests=self._tests(zone, shape),
             record_first=shape.audit == "before",
             writes_without_proof=shape.unsafe_writes_without_proof,
+            monitor=watch.monitor(shape.mode, shape.monitor, (), f"the surface {name}"),
+            mark=self._inventory.mark(voice, _patterns(shape)),
         )
 
     def _check_safety(self, shape: SurfaceShape, voice: Voice) -> None:
@@ -95,22 +110,40 @@ class SurfaceBuilder:
                 wrong = f"{device} is a safety function ({self._inventory.declared[device].file})"
                 voice.error(Finding.SAFETY, ("members", at), wrong, mend)
 
-    def _rule(self, zone: _Zone, key: str, shape: RuleShape) -> Rule | None:
+    def _rule(self, zone: _Zone, key: str, shapes: Mapping[str, RuleShape]) -> Rule | None:
         path: Path = ("rules", key)
-        speakers = self._speakers(shape.from_, (*path, "from"), zone.voice)
+        shape, voice = shapes[key], zone.voice
+        speakers = self._speakers(shape.from_, (*path, "from"), voice)
         devices = self._members(shape.to, (*path, "to"), zone)
-        targets = self._targets(shape, path, zone.voice, never=False)
+        targets = self._targets(shape, path, voice, never=False)
+        when = () if shape.when is None else self._calendar.look_up(shape.when, (*path, "when"), voice)
+        whilst = () if shape.while_ is None else self._whilst(shape.while_, devices, (*path, "while"), voice)
+        monitor = zone.watch.monitor(shape.mode, shape.monitor, path, f"the rule {key}")
+        replaces = zone.watch.replaces(key, shapes, path)
         if not speakers or not devices or not targets:
             # Nothing is lost: a rule without speaker, device or target allows nothing, and its fault has been told.
             return None
         return Rule(
-            ref=RuleRef(zone.name, key, zone.voice.origin(path, key=True)),
+            ref=RuleRef(zone.name, key, voice.origin(path, key=True)),
             speakers=speakers,
             devices=devices,
             targets=targets,
-            needs=frozenset(shape.needs),
+            needs=zone.needs.union(shape.needs) if shape.needs else zone.needs,
             rate=None if shape.rate is None else quantities.rate(shape.rate),
+            budget=None if shape.budget is None else quantities.rate(shape.budget),
+            when=when,
+            whilst=whilst,
+            monitor=monitor,
+            replaces=replaces,
         )
+
+    def _whilst(
+        self, texts: Sequence[str], devices: tuple[str, ...], path: Path, voice: Voice
+    ) -> tuple[Predicate, ...]:
+        if not devices:
+            return ()  # told where `to` is
+        found = [self._points.predicate(text, devices, (*path, at), voice) for at, text in enumerate(texts)]
+        return tuple(dict.fromkeys(one for one in found if one is not None))
 
     def _never(self, zone: _Zone, key: str, shape: NeverShape) -> Never | None:
         """`to` means devices of the whole site, members or not: a prohibition does not end at the edge of a zone."""
@@ -118,11 +151,25 @@ class SurfaceBuilder:
         voice = zone.voice
         self._check_guards(shape, path, voice)
         speakers = None if shape.from_ is None else self._speakers(shape.from_, (*path, "from"), voice)
-        devices = look_up(shape.to, (*path, "to"), voice, self._inventory)
+        devices = self._inventory.look_up(shape.to, (*path, "to"), voice)
         targets = self._targets(shape, path, voice, never=True)
+        monitor = zone.watch.monitor(shape.mode, shape.monitor, path, f"the never {key}")
         if speakers == () or not devices or not targets:
             return None
-        return Never(RuleRef(zone.name, key, voice.origin(path, key=True)), speakers, devices, targets)
+        return Never(RuleRef(zone.name, key, voice.origin(path, key=True)), speakers, devices, targets, monitor)
+
+    def _tests(self, zone: _Zone, shape: SurfaceShape) -> tuple[RuleTest, ...]:
+        known = (*self.named[zone.name], DEFAULT)
+        found: list[RuleTest] = []
+        for at, test in enumerate(shape.tests):
+            path: Path = ("tests", at)
+            read = self.questions.read(test, path, zone.voice)
+            if test.because is not None and test.because not in known:
+                mend = f"write a rule or never of {zone.name}, or {DEFAULT}"
+                zone.voice.unknown((*path, "because"), "rule", test.because, known, mend)
+            if read is not None:
+                found.append(read)
+        return tuple(found)
 
     def _check_guards(self, shape: NeverShape, path: Path, voice: Voice) -> None:
         """A rule for nobody is a nuisance and gets a warning; a prohibition for nobody is a hole."""
@@ -159,7 +206,7 @@ class SurfaceBuilder:
                 self._use_role(text.removeprefix(names.ROLE), (*path, at), voice)
                 found[text] = None
             else:
-                found.update(dict.fromkeys(look_up_one(text, (*path, at), voice, self._inventory)))
+                found.update(dict.fromkeys(self._inventory.look_up_one(text, (*path, at), voice)))
         return tuple(found)
 
     def _use_role(self, name: str, path: Path, voice: Voice) -> None:
@@ -187,40 +234,6 @@ class SurfaceBuilder:
                 zone.voice.unknown((*path, at), "device", text, zone.members, f"write a member of {zone.name}")
         return tuple(found)
 
-    def _test(self, zone: _Zone, at: int, shape: TestShape, rules: Sequence[str]) -> RuleTest | None:
-        path: Path = ("tests", at)
-        voice = zone.voice
-        if not names.is_in_certificate(shape.who):
-            look_up_one(shape.who, (*path, "who"), voice, self._inventory)
-        look_up_one(shape.to, (*path, "to"), voice, self._inventory)
-        if shape.because is not None and shape.because not in rules:
-            voice.unknown(
-                (*path, "because"), "rule", shape.because, rules, f"write a rule or never of {zone.name}, or {DEFAULT}"
-            )
-        sections = [name for name in self._protocols if name in shape.model_fields_set]
-        if len(sections) != 1:
-            wrong = "asks two questions at once" if sections else "asks nothing"
-            mend = f"ask one: {' or '.join(f'{name}: ...' for name in self._protocols)}"
-            voice.error(Finding.BAD_VALUE, path, wrong, mend)
-            return None
-        text = getattr(shape, sections[0])
-        actions = self._actions(sections[0], text, path, voice)
-        if not actions:
-            return None
-        origin = voice.origin(path)
-        return RuleTest(origin, shape.who, shape.to, text, actions, shape.expect == "allow", shape.because)
-
-    def _actions(self, protocol: str, text: object, path: Path, voice: Voice) -> tuple[Action, ...]:
-        if not isinstance(text, str):
-            voice.error(Finding.BAD_VALUE, (*path, protocol), "must be a line of text", "write the question as text")
-            return ()
-        try:
-            return self._protocols[protocol].parse_actions(text)
-        except ValueError as fault:
-            wrong, _, mend = str(fault).partition("; ")
-            voice.error(Finding.BAD_VALUE, (*path, protocol), wrong, mend or "see docs/schema")
-            return ()
-
 
 def _check_names(shape: SurfaceShape, voice: Voice) -> None:
     """Refusals, tests and logs tell rules apart by their names."""
@@ -233,24 +246,19 @@ def _check_names(shape: SurfaceShape, voice: Voice) -> None:
             voice.error(Finding.DUPLICATE, (section, DEFAULT), wrong, "give it another name", key=True)
 
 
+def _patterns(shape: SurfaceShape) -> Iterator[str]:
+    """All texts that mean another thing when another device is there."""
+    lists = [shape.members]
+    for rule in shape.rules.values():
+        lists += (rule.from_, rule.to)
+    for never in shape.never.values():
+        lists += (never.from_ or [], never.to)
+    return (text for texts in lists for text in texts if "*" in text)
+
+
 class _Zone(NamedTuple):
     name: str
     members: frozenset[str]
+    needs: frozenset[str]
     voice: Voice
-
-
-def look_up(texts: Iterable[str], path: Path, voice: Voice, inventory: Inventory) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for at, text in enumerate(texts):
-        found |= dict.fromkeys(look_up_one(text, (*path, at), voice, inventory))
-    return tuple(found)
-
-
-def look_up_one(text: str, path: Path, voice: Voice, inventory: Inventory) -> tuple[str, ...]:
-    """The devices that an id or pattern means. No such id is an error, a pattern that fits nothing a warning."""
-    found = inventory.expand(text)
-    if not found and "*" in text:
-        voice.warn(path, f"no device fits {text}", "mend the pattern, or add the device to fingerprints/devices")
-    elif not found:
-        voice.unknown(path, "device", text, inventory.declared)
-    return found
+    watch: Watch

@@ -10,6 +10,8 @@ from proxy.site.shapes import Shapes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic import BaseModel
+
     from proxy.protocols.base import ProtocolSpec
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -18,7 +20,15 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def schemas(protocols: Mapping[str, ProtocolSpec]) -> dict[str, str]:
     """File name -> text. The same registry gives the same bytes."""
     shapes = Shapes.of(protocols)
-    models = {"bulkhead": shapes.site, "device": shapes.device, "role": shapes.role, "surface": shapes.surface}
+    models: dict[str, type[BaseModel]] = {
+        "bulkhead": shapes.site,
+        "device": shapes.device,
+        "role": shapes.role,
+        "shift": shapes.shift,
+        "surface": shapes.surface,
+        "test": shapes.cases,
+        "window": shapes.window,
+    }
     return {
         f"{name}.schema.json": _text({"$schema": DRAFT, **_tidy(model.model_json_schema())})
         for name, model in models.items()

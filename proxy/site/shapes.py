@@ -12,22 +12,29 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
+from proxy.site.policy_shapes import (
+    CaseShape,
+    CasesShape,
+    NeverShape,
+    RoleShape,
+    RuleShape,
+    ShiftShape,
+    SurfaceShape,
+    TestShape,
+    WindowShape,
+)
+from proxy.site.shape import Evidence, Shape, key
 from proxy.site.texts import (
     Address,
     BindText,
     CommonName,
-    DeviceText,
     Folder,
     HostText,
     Id,
     Mac,
-    OneOrMore,
     Place,
     Present,
-    RateText,
-    Speaker,
     Uri,
-    Who,
 )
 
 if TYPE_CHECKING:
@@ -40,44 +47,38 @@ RAW = "tcp"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Amount = Annotated[int, Field(ge=1, le=1_000_000)]
-Evidence = Literal["x509", "mac_ip", "address"]
-"""What identity can look at in this version; a kind that nothing gathers could never be met."""
-
-
-class Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-def _key(example: object = None, *, doc: str = "", **more: Any) -> Any:
-    """What editors show of a key, and the example that a report gives when it is missing."""
-    examples = None if example is None else [example]
-    return Field(examples=examples, description=doc or None, **more)
 
 
 class AdminShape(Shape):
     """The listener for operators: /metrics, /healthz, /readyz, /status. It asks nobody who they are."""
 
     bind: BindText = "127.0.0.1:9464"
+    reload: bool = key(default=False, doc="POST /reload reads the site again, as SIGHUP does.")
+
+
+class ChangeShape(Shape):
+    """How a change of the files comes into force."""
+
+    require_ack: bool = key(default=True, doc="What widens access waits until somebody acknowledges it.")
+    watch: bool = key(default=True, doc="The files are looked at all the time, not only when asked.")
 
 
 class TlsShape(Shape):
     """TLS towards the clients of a listener. Clients show a certificate of the site's authority."""
 
     clients: Literal["required"] = "required"
-    versions: list[Literal["1.2", "1.3"]] = _key(
-        default=["1.3"], min_length=1, doc="1.2 only for clients that need it."
-    )
-    certificate: Id = _key(default="gateway", doc="certs/NAME.crt and certs/NAME.key.")
+    versions: list[Literal["1.2", "1.3"]] = key(default=["1.3"], min_length=1, doc="1.2 only for clients that need it.")
+    certificate: Id = key(default="gateway", doc="certs/NAME.crt and certs/NAME.key.")
 
 
 class ListenerShape(Shape):
     """A socket in front of one device. Without `tls` its clients speak in the clear."""
 
-    bind: BindText = _key("10.3.0.1:802", doc="Address and port to listen on.")
-    protocol: Id = _key("modbus")
-    to: Id = _key("plc-3a", doc="The device behind: a name of fingerprints/devices.")
+    bind: BindText = key("10.3.0.1:802", doc="Address and port to listen on.")
+    protocol: Id = key("modbus")
+    to: Id = key("plc-3a", doc="The device behind: a name of fingerprints/devices.")
     tls: Annotated[TlsShape | None, Present()] = None
-    deny_style: Annotated[Id | None, Present()] = _key(default=None, doc="How refusals look, in the protocol's words.")
+    deny_style: Annotated[Id | None, Present()] = key(default=None, doc="How refusals look, in the protocol's words.")
 
 
 class LimitsShape(Shape):
@@ -95,11 +96,12 @@ _LISTENER_EXAMPLE = {"cell-3": {"bind": "10.3.0.1:802", "protocol": "modbus", "t
 class SiteShape(Shape):
     """bulkhead.yaml: the site's name, its listeners and limits."""
 
-    site: Id = _key("bottling", doc="The site's name; part of the names in its certificates.")
-    state: Folder = _key(default="var", doc="Folder for records, relative to the site's folder.")
+    site: Id = key("bottling", doc="The site's name; part of the names in its certificates.")
+    state: Folder = key(default="var", doc="Folder for records, relative to the site's folder.")
     admin: AdminShape = AdminShape()
-    listeners: dict[Id, ListenerShape] = _key(_LISTENER_EXAMPLE)
+    listeners: dict[Id, ListenerShape] = key(_LISTENER_EXAMPLE)
     limits: LimitsShape = LimitsShape()
+    policy: ChangeShape = ChangeShape()
 
 
 class X509Shape(Shape):
@@ -112,8 +114,8 @@ class X509Shape(Shape):
 class MacIpShape(Shape):
     """The addresses on the device's frames, where no router is between."""
 
-    mac: Mac = _key("00:0e:8c:aa:bb:01")
-    ip: Annotated[Address | None, Present()] = _key(default=None, doc="The device's address if left out.")
+    mac: Mac = key("00:0e:8c:aa:bb:01")
+    ip: Annotated[Address | None, Present()] = key(default=None, doc="The device's address if left out.")
 
 
 class IdentityShape(Shape):
@@ -121,8 +123,8 @@ class IdentityShape(Shape):
 
     x509: Annotated[X509Shape | None, Present()] = None
     mac_ip: Annotated[MacIpShape | None, Present()] = None
-    unsafe_address_only: bool = _key(default=False, doc="The source address alone identifies the device.")
-    require: list[Evidence] = _key(
+    unsafe_address_only: bool = key(default=False, doc="The source address alone identifies the device.")
+    require: list[Evidence] = key(
         default_factory=list, doc="Evidence without which the device is not believed to be itself."
     )
 
@@ -130,11 +132,11 @@ class IdentityShape(Shape):
 class ServiceTlsShape(Shape):
     """TLS towards the device, whose certificate is always checked."""
 
-    ca: Id = _key(default="site-ca", doc="certs/NAME.crt: the authority that the device's certificate comes from.")
-    name: Annotated[HostText | None, Present()] = _key(
+    ca: Id = key(default="site-ca", doc="certs/NAME.crt: the authority that the device's certificate comes from.")
+    name: Annotated[HostText | None, Present()] = key(
         "broker.plant.example", default=None, doc="What it must be made out to. The device's address if left out."
     )
-    certificate: Annotated[Id | None, Present()] = _key(
+    certificate: Annotated[Id | None, Present()] = key(
         default=None, doc="certs/NAME.crt and certs/NAME.key, if the device wants to know who we are."
     )
 
@@ -144,8 +146,8 @@ class ServiceShape(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    port: Port = _key(502)
-    shared: Annotated[bool | None, Present()] = _key(
+    port: Port = key(502)
+    shared: Annotated[bool | None, Present()] = key(
         default=None, doc="One connection to the device serves all, or with false one for each client."
     )
     tls: Annotated[ServiceTlsShape | None, Present()] = None
@@ -158,61 +160,13 @@ class ServicesShape(Shape):
 class DeviceShape(Shape):
     """fingerprints/devices/NAME.yaml: one machine, what it serves and how it is known."""
 
-    device: Id = _key("plc-3a")
-    kind: Id = _key("plc", doc="plc, robot, sensor, gateway, server, workstation, broker ...")
-    place: Annotated[Place | None, Present()] = _key("bottling/hall-1/cell-3", default=None)
-    address: Annotated[Address | None, Present()] = _key("10.3.0.11", default=None)
-    safety: bool = _key(default=False, doc="A safety function: never passes through Bulkhead.")
-    services: ServicesShape = _key(default_factory=ServicesShape)
-    identity: IdentityShape = _key(default_factory=IdentityShape)
-
-
-class RoleShape(Shape):
-    """policies/roles/NAME.yaml: a name for several speakers."""
-
-    role: Id = _key("masters")
-    members: Annotated[list[DeviceText], OneOrMore()] = _key(["scada"])
-
-
-class RuleShape(Shape):
-    """Who may do what to which member. The section of a protocol says what."""
-
-    from_: Annotated[list[Speaker], OneOrMore()] = _key("scada", alias="from", doc="Who speaks.")
-    to: Annotated[list[DeviceText], OneOrMore()] = _key("plc-3a", doc="Members of the surface.")
-    needs: list[Evidence] = _key(default_factory=list, doc="Evidence that the speaker must have shown.")
-    rate: Annotated[RateText | None, Present()] = _key("6/min", default=None, doc="At most so many, for each speaker.")
-
-
-class NeverShape(Shape):
-    """What nobody may do (or, with `from`, not these), whatever else allows it. `to`: any devices of the site."""
-
-    from_: Annotated[list[Speaker] | None, Present(), OneOrMore()] = _key(default=None, alias="from")
-    to: Annotated[list[DeviceText], OneOrMore()] = _key("plc-*")
-
-
-class TestShape(Shape):
-    """One question to the policy and the answer it must give."""
-
-    __test__ = False  # not a test class, whatever pytest thinks of its name
-
-    who: Who = _key("scada")
-    to: Id = _key("plc-3a")
-    expect: Literal["allow", "refuse"] = _key("allow")
-    because: Annotated[Id | None, Present()] = _key(default=None, doc="The rule or never that must decide.")
-
-
-class SurfaceShape(Shape):
-    """policies/surfaces/NAME.yaml: a small zone, and all that may cross its edge."""
-
-    surface: Id = _key("cell-3")
-    members: Annotated[list[DeviceText], OneOrMore()] = _key(["plc-3a"], doc="The devices inside.")
-    mode: Literal["enforce"] = "enforce"
-    audit: Literal["before", "after"] = _key(default="after", doc="before: recorded first, written then.")
-    unsafe_writes_without_proof: bool = _key(default=False, doc="Writes without a certificate.")
-    safety: bool = False
-    rules: dict[Id, RuleShape] = _key({})
-    never: dict[Id, NeverShape] = _key(default_factory=dict)
-    tests: list[TestShape] = _key(default_factory=list)
+    device: Id = key("plc-3a")
+    kind: Id = key("plc", doc="plc, robot, sensor, gateway, server, workstation, broker ...")
+    place: Annotated[Place | None, Present()] = key("bottling/hall-1/cell-3", default=None)
+    address: Annotated[Address | None, Present()] = key("10.3.0.11", default=None)
+    safety: bool = key(default=False, doc="A safety function: never passes through Bulkhead.")
+    services: ServicesShape = key(default_factory=ServicesShape)
+    identity: IdentityShape = key(default_factory=IdentityShape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +177,9 @@ class Shapes:
     device: type[DeviceShape]
     surface: type[SurfaceShape]
     role: type[RoleShape]
+    shift: type[ShiftShape]
+    window: type[WindowShape]
+    cases: type[CasesShape]
 
     @classmethod
     def of(cls, protocols: Mapping[str, ProtocolSpec]) -> Shapes:
@@ -237,7 +194,9 @@ class Shapes:
         services |= {name: (_service(_join(schema["service"])), None) for name, schema in schemas.items()}
         rule = _with_sections(RuleShape, {name: dict(schema["rule"]) for name, schema in schemas.items()})
         never = _with_sections(NeverShape, {name: dict(schema["never"]) for name, schema in schemas.items()})
-        test = _with_sections(TestShape, {name: {"type": "string"} for name in schemas})
+        question: dict[str, dict[str, Any]] = {name: {"type": "string"} for name in schemas}
+        test = _with_sections(TestShape, question)
+        case = _with_sections(CaseShape, question)
         device = create_model(
             "DeviceShape",
             __base__=DeviceShape,
@@ -255,7 +214,13 @@ class Shapes:
             never=(dict[Id, never], SurfaceShape.model_fields["never"]),  # type: ignore[valid-type]
             tests=(list[test], SurfaceShape.model_fields["tests"]),  # type: ignore[valid-type]
         )
-        return cls(SiteShape, device, surface, RoleShape)
+        cases = create_model(
+            "CasesShape",
+            __base__=CasesShape,
+            __doc__=CasesShape.__doc__,
+            cases=(list[case], CasesShape.model_fields["cases"]),  # type: ignore[valid-type]
+        )
+        return cls(SiteShape, device, surface, RoleShape, ShiftShape, WindowShape, cases)
 
 
 @lru_cache(maxsize=8)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from proxy.site import names, quantities
+from proxy.site import names, predicates, quantities, times
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -100,3 +100,19 @@ CommonName = Annotated[
     str, Kind(_is(lambda t: names.is_plain_text(t, 64), "a common name"), "copy it from the certificate")
 ]
 Folder = Annotated[str, Kind(_is(lambda t: names.is_plain_text(t, 255), "a folder"), "write a path such as var")]
+ClockText = Annotated[str, Kind(times.clock, 'write it in quotes, for example "06:00"', times.CLOCK_PATTERN)]
+DayText = Annotated[str, Kind(times.day, 'write for example "2026-12-24"', times.DAY_PATTERN)]
+LocalText = Annotated[str, Kind(times.local, 'write for example "2026-12-05 22:00"', times.LOCAL_PATTERN)]
+InstantText = Annotated[
+    str, Kind(times.instant, 'write as RFC 3339 does, for example "2026-12-01T06:00:00+01:00"', times.INSTANT_PATTERN)
+]
+ZoneText = Annotated[
+    str, Kind(_is(names.is_zone, "a time zone"), "write its IANA name, for example Europe/Berlin", names.ZONE_PATTERN)
+]
+StateText = Annotated[
+    str, Kind(predicates.split, "write for example: modbus holding 10 == 0 within 5s", predicates.PATTERN)
+]
+Because = Annotated[
+    str, Kind(_is(names.is_because, "a rule"), "write RULE or SURFACE/RULE, or default", names.BECAUSE_PATTERN)
+]
+Sentence = Annotated[str, Kind(_is(lambda t: names.is_plain_text(t, 200), "a line of text"), "say why in one line")]

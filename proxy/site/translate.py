@@ -20,6 +20,7 @@ Path = tuple[str | int, ...]
 _MUST_BE = {
     "string_type": ("text", "quote it"),
     "bool_type": ("true or false", "write true or false, without quotes"),
+    "float_type": ("a number", "write a plain number, without quotes"),
     "int_type": ("a whole number", "write a plain number, without quotes"),
     "list_type": ("a list", "write [a, b], or one '- a' a line"),
     "dict_type": ("a section of 'key: value' lines", "put the keys under it, indented by two blanks"),

@@ -256,7 +256,8 @@ def test_codes_are_unique_and_of_the_family() -> None:
 def test_schema_writes_and_prints_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schema", "--write", "made/here"]) == 0
     written = sorted(path.name for path in (folder / "made/here").iterdir())
-    assert written == [f"{name}.schema.json" for name in ("bulkhead", "device", "role", "surface")]
+    kinds = ("bulkhead", "device", "role", "shift", "surface", "test", "window")
+    assert written == [f"{name}.schema.json" for name in kinds]
     capsys.readouterr()
     assert run(["schema", "surface"]) == 0
     assert capsys.readouterr().out == (folder / "made/here/surface.schema.json").read_text()
