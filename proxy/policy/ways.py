@@ -1,0 +1,284 @@
+"""What one device may do to each other one: the rules that count for it, door by door, with their conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from proxy.core.origin import RuleRef
+from proxy.policy.assume import assumed, bound_kinds
+from proxy.policy.speaker import MBAPS, NULL_ROLE, ROLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from proxy.core.action import Target
+    from proxy.core.principal import Principal
+    from proxy.core.surface import Never, Rate, Role, Rule, Surface
+    from proxy.policy.plan import Door, Plan
+
+ANYTHING = "anything that no never forbids"
+
+
+class Passed(Protocol):
+    """A message as it was said and as it is heard. ``changes``: it commands the one who hears it."""
+
+    @property
+    def said(self) -> Target: ...
+    @property
+    def heard(self) -> Target: ...
+    @property
+    def changes(self) -> bool: ...
+
+
+Relay = Callable[["Target | None", "Target | None"], "Passed | None"]
+"""``relay(said, heard)``: what a broker passes on of that; None stands for anything, or for nothing passed on."""
+
+
+class Words(NamedTuple):
+    """What the site's protocols and identity say; policy knows neither.
+
+    ``beyond(protocol, targets, nevers)``: what is left of targets. ``pointless(target, device)``: it comes to nothing
+    there. ``relay(device, protocol)``: how that device passes messages on, None if it does not. ``stands(principal)``:
+    the evidence carries the id.
+    """
+
+    beyond: Callable[[str, tuple[Target, ...], tuple[Target, ...]], tuple[Target, ...]]
+    pointless: Callable[[Target, str], bool]
+    relay: Callable[[str, str], Relay | None]
+    stands: Callable[[Principal], bool]
+
+
+class Assumption(NamedTuple):
+    """What is taken for granted. ``kinds``: evidence that the first device shows, None for all that binds it.
+    ``attributes``: roles in its certificate. ``any_role``: the certificates of the others have every role that a rule
+    names. ``open``: the hours that are open, None for all."""
+
+    kinds: tuple[str, ...] | None = None
+    attributes: frozenset[str] = frozenset()
+    any_role: bool = False
+    open: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """``who`` may do ``what`` to ``to``, because of ``rule``. A message that is passed on goes ``through`` a broker,
+    and ``heard`` is the rule by which ``to`` hears it. ``who`` changes ``to`` by it if ``changes``."""
+
+    who: str
+    to: str
+    protocol: str
+    what: str
+    changes: bool
+    rule: RuleRef
+    door: str
+    through: str | None = None
+    heard: RuleRef | None = None
+    conditions: tuple[str, ...] = ()
+
+
+class Grant(NamedTuple):
+    """``principal`` as it shows itself at ``door``. ``target`` None: anything, because the device is only watched."""
+
+    principal: Principal
+    door: Door
+    target: Target | None
+    rule: RuleRef
+    conditions: tuple[str, ...]
+
+    @property
+    def changes(self) -> bool:
+        return self.target is None or self.target.changes
+
+    @property
+    def implied(self) -> bool:
+        """Another line of the rule brings it along: it is not told besides."""
+        return bool(getattr(self.target, "implied", False))
+
+    @property
+    def what(self) -> str:
+        return ANYTHING if self.target is None else self.target.describe()
+
+
+class Ways:
+    """``plan`` has the surfaces as they are enforced. Every answer is in the order of doors and rules."""
+
+    def __init__(self, plan: Plan, start: str, assumption: Assumption, words: Words) -> None:
+        self._plan = plan
+        self._start = start
+        self._assumption = assumption
+        self._words = words
+        self._rules: dict[str, list[tuple[Surface, Rule]]] = {}
+        self._nevers: dict[str, list[Never]] = {}
+        self._watched = _watched(plan.surfaces)
+        self._hours = {one.name: one.describe() for one in plan.hours}
+        self._known: dict[tuple[str, str, str], tuple[Grant, ...]] = {}
+        for surface in plan.surfaces:
+            for rule in surface.rules:
+                for device in rule.devices:
+                    self._rules.setdefault(device, []).append((surface, rule))
+            for never in surface.nevers:
+                for device in never.devices:
+                    self._nevers.setdefault(device, []).append(never)
+
+    def of(self, who: str) -> tuple[Way, ...]:
+        """Everything that ``who`` may do to others, and what brokers pass on of it."""
+        found: dict[Way, None] = {}
+        for device, protocol in dict.fromkeys((door.device, door.protocol) for door in self._plan.doors):
+            relay = self._words.relay(device, protocol)
+            if device == who:
+                found.update(dict.fromkeys(() if relay is None else self._told_by(who, protocol, relay)))
+                continue
+            grants = self._grants(who, device, protocol)
+            written = [grant for grant in grants if not grant.implied] or grants
+            found.update((_direct(grant, broker=relay is not None), None) for grant in written)
+            for grant in grants:
+                found.update(dict.fromkeys(() if relay is None else self._passed_on(grant, relay)))
+        return tuple(found)
+
+    def _passed_on(self, grant: Grant, relay: Relay) -> Iterator[Way]:
+        """What comes to those who listen at the broker that ``grant`` is about."""
+        who, broker, protocol = str(grant.principal.id), grant.door.device, grant.door.protocol
+        for hearer in self._plan.devices:
+            for other in self._grants(hearer, broker, protocol) if hearer not in (who, broker) else ():
+                passed = relay(grant.target, other.target)
+                if passed is not None and self._left(grant, passed.said) and self._left(other, passed.heard):
+                    yield Way(
+                        who=who,
+                        to=hearer,
+                        protocol=protocol,
+                        what=passed.said.describe(),
+                        changes=passed.changes,
+                        rule=grant.rule,
+                        door=grant.door.name,
+                        through=broker,
+                        heard=other.rule,
+                        conditions=tuple(dict.fromkeys((*grant.conditions, *other.conditions))),
+                    )
+
+    def _told_by(self, broker: str, protocol: str, relay: Relay) -> Iterator[Way]:
+        """A broker that is taken over says what it likes to those who listen to it."""
+        for hearer in self._plan.devices:
+            for grant in self._grants(hearer, broker, protocol) if hearer != broker else ():
+                passed = relay(None, grant.target)
+                if passed is not None and self._left(grant, passed.heard):
+                    what = passed.said.describe()
+                    yield Way(broker, hearer, protocol, what, passed.changes, grant.rule, grant.door.name)
+
+    def _grants(self, who: str, device: str, protocol: str) -> tuple[Grant, ...]:
+        key = who, device, protocol
+        if key not in self._known:
+            found: dict[tuple[object, ...], Grant] = {}
+            for door in self._plan.doors:
+                principal = self._speaker(who, door) if (door.device, door.protocol) == (device, protocol) else None
+                if principal is not None and self._words.stands(principal):
+                    for grant in self._through(door, principal):
+                        found.setdefault((grant.rule, grant.target), grant)
+            self._known[key] = tuple(found.values())
+        return self._known[key]
+
+    def _speaker(self, who: str, door: Door) -> Principal | None:
+        """``who`` as it can show itself at a door, or None if it gets no further there."""
+        mine = who == self._start
+        kinds = {*bound_kinds(self._plan.devices[who])}
+        if mine and self._assumption.kinds is not None:
+            kinds &= {*self._assumption.kinds}
+        if not door.secured:
+            kinds.discard("x509")
+            return assumed(who, self._plan.devices, kinds) if kinds else None
+        if "x509" not in kinds:
+            return None
+        roles = self._assumption.attributes if mine else frozenset[str]()
+        roles = roles or (self._every_role() if self._assumption.any_role else frozenset((NULL_ROLE,)))
+        return assumed("+".join((who, *sorted(roles))), self._plan.devices, kinds)
+
+    def _every_role(self) -> frozenset[str]:
+        return frozenset((NULL_ROLE, *roles_in_certificates(self._plan.surfaces, self._plan.roles)))
+
+    def _through(self, door: Door, principal: Principal) -> Iterator[Grant]:
+        device = door.device
+        if device in self._watched:
+            ref, why = self._watched[device]
+            yield Grant(principal, door, None, ref, (why,))
+            return
+        names = self._names(principal)
+        for surface, rule in self._rules.get(device, ()):
+            if names.isdisjoint(rule.speakers) or not rule.needs <= principal.matched or not self._is_open(rule):
+                continue
+            for target in (target.bound(principal.names) for target in rule.targets):
+                proof = principal.proved or not target.changes or surface.writes_without_proof
+                if target.protocol != door.protocol or not proof or self._words.pointless(target, device):
+                    continue
+                grant = Grant(principal, door, target, rule.ref, self._conditions(rule))
+                for left in self._left(grant, target):
+                    yield grant._replace(target=left)
+
+    def _left(self, grant: Grant, target: Target) -> tuple[Target, ...]:
+        """What of ``target`` no never takes away from who has the grant."""
+        names = self._names(grant.principal)
+        nevers = tuple(
+            one.bound(grant.principal.names)
+            for never in self._nevers.get(grant.door.device, ())
+            if never.speakers is None or not names.isdisjoint(never.speakers)
+            for one in never.targets
+            if one.protocol == target.protocol
+        )
+        return self._words.beyond(target.protocol, (target,), nevers) if nevers else (target,)
+
+    def _names(self, principal: Principal) -> frozenset[str]:
+        """All that rules may call it."""
+        own = {*principal.attributes} | ({principal.id} if principal.id is not None else set())
+        return frozenset((*own, *(f"{ROLE}{r.name}" for r in self._plan.roles if not own.isdisjoint(r.members))))
+
+    def _is_open(self, rule: Rule) -> bool:
+        return not rule.when or self._assumption.open is None or not self._assumption.open.isdisjoint(rule.when)
+
+    def _conditions(self, rule: Rule) -> tuple[str, ...]:
+        hours = " or ".join(f"{name} ({self._hours[name]})" if name in self._hours else name for name in rule.when)
+        return (
+            *((f"needs {', '.join(sorted(rule.needs))}",) if rule.needs else ()),
+            *((f"at most {_often(rule.rate)}",) if rule.rate is not None else ()),
+            *((f"all together at most {_often(rule.budget)}",) if rule.budget is not None else ()),
+            *((f"during {hours}",) if hours else ()),
+            *(f"while {one.describe()}" for one in rule.whilst),
+        )
+
+
+def roles_in_certificates(surfaces: Iterable[Surface], roles: Iterable[Role]) -> tuple[str, ...]:
+    """The mbaps roles that rules name, in order."""
+    named = [name for surface in surfaces for rule in surface.rules for name in rule.speakers]
+    named += [name for role in roles for name in role.members]
+    return tuple(sorted({name for name in named if name.startswith(MBAPS)}))
+
+
+def _direct(grant: Grant, *, broker: bool) -> Way:
+    """A broker hands on what it is told and is not changed by it."""
+    return Way(
+        who=str(grant.principal.id),
+        to=grant.door.device,
+        protocol=grant.door.protocol,
+        what=grant.what,
+        changes=grant.changes and not broker,
+        rule=grant.rule,
+        door=grant.door.name,
+        conditions=grant.conditions,
+    )
+
+
+def _often(rate: Rate) -> str:
+    return f"{rate.count} in {rate.seconds:g} s"
+
+
+def _watched(surfaces: Iterable[Surface]) -> dict[str, tuple[RuleRef, str]]:
+    """The devices all of whose surfaces are in monitor, and because of which."""
+    homes: dict[str, list[Surface]] = {}
+    for surface in surfaces:
+        for device in surface.members:
+            homes.setdefault(device, []).append(surface)
+    found: dict[str, tuple[RuleRef, str]] = {}
+    for device, own in homes.items():
+        monitor = own[0].monitor
+        if monitor is not None and all(one.monitor is not None for one in own):
+            found[device] = RuleRef(own[0].name, "monitor", monitor.origin), f"watched only: {monitor.why}"
+    return found
