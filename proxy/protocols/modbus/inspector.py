@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from proxy.core.events import Event
 from proxy.core.reason import Reason
+from proxy.protocols.base import Watched
 from proxy.protocols.modbus import pdu as p
 from proxy.protocols.modbus.actions import actions
 from proxy.protocols.modbus.answer import expect
 from proxy.protocols.modbus.mbap import HEADER, exception, header_fault
 from proxy.protocols.modbus.outright import outright
 from proxy.protocols.modbus.refuse import code_for
+from proxy.protocols.modbus.sightings import Sightings
 
 if TYPE_CHECKING:
     from proxy.core.verdict import Verdict
@@ -49,8 +51,12 @@ class _Counter:
 class ModbusInspector:
     """The server side towards one master. See `proxy.protocols.base.Inspector` for the contract."""
 
-    def __init__(self, decide: Decide, setting: Setting, service: ModbusService) -> None:
+    def __init__(
+        self, decide: Decide, setting: Setting, service: ModbusService, watched: Watched | None = None
+    ) -> None:
         self._decide = decide
+        self._watched = watched or Watched()
+        self._sightings = Sightings(frozenset())
         self._like_a_device = setting.deny_style == "device" and not setting.secured
         self._service = service
         self._rest = b""
@@ -111,9 +117,12 @@ class ModbusInspector:
 
     def from_upstream(self, message: bytes, now: float, out: Effects) -> None:
         """The upstream matched it to a request of ours already; here it only has to be still wanted."""
-        if self._unanswered.pop(message[:2], None) is None or self._over:
+        request = self._unanswered.pop(message[:2], None)
+        if request is None or self._over:
             return
         out.client.append(message)
+        if self._watched.points:
+            self._see(request, message, out)
         if self._parked:
             self._unpark(now, out)
         if self._eof:
@@ -172,6 +181,11 @@ class ModbusInspector:
 
     def tally(self) -> Mapping[Hashable, int]:
         return {tag: counter.count for tag, counter in self._counters.items() if counter.count}
+
+    def _see(self, request: bytes, answer: bytes, out: Effects) -> None:
+        if self._sightings.points is not self._watched.points:
+            self._sightings = Sightings(self._watched.points)
+        out.seen.extend(self._sightings.of(request, answer))
 
     def _take(self, frame: bytes, now: float, out: Effects) -> bool:
         """One whole frame that the cache did not settle. False when it ends the link."""

@@ -3,7 +3,7 @@
     modbus:
       units: [1]                              # default: every unit except broadcast (0)
       read: [holding 0-99, input 0-15]        # or: all
-      write: { holding 40: { min: 0, max: 1500 }, coil 0-7: {} }      # or a list, any value
+      write: { holding 40: { min: 0, max: 1500, step: 50, ramp: 200 }, coil 0-7: {} }      # or a list, any value
       identify: regular                       # basic | regular | extended
       diagnose: [0, 11, function 7]
       control: [10]
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Literal
 
 from proxy.protocols.modbus import pdu as p
 from proxy.protocols.modbus.actions import OWN_FUNCTION, PRINTED_FROM
-from proxy.protocols.modbus.targets import ANY_UNIT, BROADCAST, TYPES, Calls, Functions, Spans, Window
+from proxy.protocols.modbus.points import TYPES
+from proxy.protocols.modbus.targets import ANY_UNIT, BROADCAST, Calls, Functions, Spans, Window
 
 if TYPE_CHECKING:
     from proxy.core.action import Target
@@ -33,6 +34,9 @@ Units = frozenset[int] | None
 LEVELS = {"basic": 1, "regular": 2, "extended": 3}
 OWN_DIAGNOSTICS = {f"function {code}": OWN_FUNCTION + code for code in (7, 11, 12)}
 WRITABLE = ("coil", "holding")
+PACED = 125
+"""Registers of one line with `step` or `ramp`: each is watched, so they are named and not swept together."""
+_NUMBERS = ("min", "max", "step", "ramp")
 _SPAN = re.compile(r"(?P<space>[a-z]+) +(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?")
 _FILE = re.compile(r"(?P<file>[0-9]{1,5}) +(?P<first>[0-9]{1,4})(?:-(?P<last>[0-9]{1,4}))?")
 _FIFO_SPACES = ("holding",)
@@ -128,7 +132,7 @@ class _Section:
         elif not first <= last <= 65535:
             self._report(place, f"addresses {first}-{last} do not rise within 0..65535", _printed_hint(space, first))
         elif window is not None and (fault := _window_fault(space, first, last, window)):
-            self._report(place, fault, "give each 32-bit value its two registers; windows are for registers")
+            self._report(place, *fault)
         else:
             yield Spans(verb, space, first, last, self._units, window)
 
@@ -206,7 +210,7 @@ def parse_window(value: object, place: Path, report: Report) -> Window | None | 
     if not isinstance(value, Mapping):
         report(place, "is not a value window", "write { min: 0, max: 1500 }, or {} for any value")
         return False
-    known = ("min", "max", "type", "order", "scale", "bits")
+    known = ("min", "max", "type", "order", "scale", "bits", "step", "ramp")
     good = True
     for key in value:
         if key not in known:
@@ -217,14 +221,16 @@ def parse_window(value: object, place: Path, report: Report) -> Window | None | 
         return False
     if not value:
         return None
-    low, high, bits = value.get("min"), value.get("max"), value.get("bits")
+    low, high, step, ramp = (None if value.get(key) is None else float(value[key]) for key in _NUMBERS)
     return Window(
-        None if low is None else float(low),
-        None if high is None else float(high),
+        low,
+        high,
         value.get("type", "u16"),
         value.get("order", "big") == "little",
         float(value.get("scale", 1.0)),
-        bits,
+        value.get("bits"),
+        step,
+        ramp,
     )
 
 
@@ -236,11 +242,17 @@ def _window_values(value: Mapping[str, object], place: Path, report: Report) -> 
         good = False
         report((*place, key), what, mend)
 
-    for key in ("min", "max", "scale"):
+    for key in (*_NUMBERS, "scale"):
         number = value.get(key, 1)
         # The bound leaves out NaN, infinities and integers that no float holds.
         if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= 1e300:
             wrong(key, f"{number!r} is not a number", "give a plain number")
+    for key in ("step", "ramp"):
+        distance = value.get(key, 1)
+        if good and isinstance(distance, int | float) and distance <= 0:
+            wrong(key, f"{distance!r} lets nothing move", "give the distance that is allowed, above 0")
+    if "bits" in value and not {"step", "ramp"}.isdisjoint(value):
+        wrong("bits", "has no distance that a step or ramp could limit", "give a window of its own to each")
     if value.get("scale") == 0:
         wrong("scale", "is 0", "give the factor from raw to engineering units")
     if value.get("type", "u16") not in TYPES:
@@ -256,11 +268,19 @@ def _window_values(value: Mapping[str, object], place: Path, report: Report) -> 
     return good
 
 
-def _window_fault(space: str, first: int, last: int, window: Window) -> str | None:
-    if (last - first + 1) % window.width:
-        return f"{last - first + 1} registers do not hold whole {window.kind} values"
-    if space == "coil" and (window.width != 1 or window.bits is not None or window.kind != "u16"):
-        return "a coil is 0 or 1 and has neither type nor bits"
+def _window_fault(space: str, first: int, last: int, window: Window) -> tuple[str, str] | None:
+    """What is wrong with a window on these addresses, and how to mend it."""
+    registers = last - first + 1
+    if registers % window.width:
+        return (
+            f"{registers} registers do not hold whole {window.kind} values",
+            "give each 32-bit value its two registers; windows are for registers",
+        )
+    paced = window.step is not None or window.ramp is not None
+    if space == "coil" and (window.width != 1 or window.bits is not None or window.kind != "u16" or paced):
+        return "a coil is 0 or 1 and has neither type, bits, step nor ramp", "windows are for registers"
+    if paced and registers > PACED:
+        return f"step and ramp watch {registers} registers", f"name at most {PACED} in one line: those it is about"
     return None
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from proxy.protocols.modbus import pdu as p
+from proxy.protocols.modbus.points import TYPES
 from proxy.protocols.modbus.rules import LEVELS, OWN_DIAGNOSTICS
-from proxy.protocols.modbus.targets import TYPES
 
 _SPAN = r"^(coil|discrete|input|holding) +[0-9]{1,5}(-[0-9]{1,5})?$"
 _WRITABLE = r"^(coil|holding) +[0-9]{1,5}(-[0-9]{1,5})?$"
@@ -30,6 +30,8 @@ _WINDOW: dict[str, object] = {
         "order": {"enum": ["big", "little"]},
         "scale": {"type": "number"},
         "bits": {"type": "integer", "minimum": 0, "maximum": 65535},
+        "step": {"type": "number", "exclusiveMinimum": 0},
+        "ramp": {"type": "number", "exclusiveMinimum": 0},
     },
 }
 

@@ -11,6 +11,7 @@ from proxy.protocols.modbus.device import ModbusDevice
 from proxy.protocols.modbus.inspector import ModbusInspector
 from proxy.protocols.modbus.learn import learn
 from proxy.protocols.modbus.outright import outright
+from proxy.protocols.modbus.points import parse_register
 from proxy.protocols.modbus.rules import parse_never, parse_rule
 from proxy.protocols.modbus.schema import SCHEMA
 from proxy.protocols.modbus.sections import sections
@@ -56,7 +57,7 @@ class ModbusProtocol:
         return parse_actions(text)
 
     def parse_point(self, text: str) -> Point:
-        raise ValueError("modbus shows no values that a rule may depend on; take it out")
+        return parse_register(text).point
 
     def beyond(self, targets: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Target, ...]:
         return beyond(targets, others)
@@ -77,7 +78,7 @@ class ModbusProtocol:
         return SCHEMA
 
     def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
-        return ModbusInspector(decide, setting, _service(options))
+        return ModbusInspector(decide, setting, _service(options), client.watched)
 
     def upstream(self, options: object) -> Upstream:
         return ModbusDevice(_service(options))

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from proxy.core.process import Move
 from proxy.protocols.modbus.actions import CHANGING_CALLS, CHANGING_SPANS, Call, Span
+from proxy.protocols.modbus.points import Register, exact, number, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from proxy.core.action import Action, Target
     from proxy.core.names import Names
-    from proxy.core.process import Move
+    from proxy.core.process import Point
 
 BROADCAST = 0
 ANY_UNIT = frozenset(range(256))
 """For `never`, where broadcast must be caught as well."""
-_FORMATS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "f32": "f"}
-TYPES = tuple(_FORMATS)
+UNITS = frozenset((*range(1, 248), 255))
+"""All that can answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Window:
     ``kind`` u16, i16, u32, i32 or f32; the 32-bit kinds take two registers, most significant first unless
     ``little`` (word order). The number compared is raw * ``scale``. ``bits``: a masked write (FC 22) may set or clear
     these bits; an ordinary write sets all sixteen and is then not admitted unless ``bits`` is 0xFFFF.
+
+    ``step`` and ``ramp`` (per minute) say how far a value may lie from what was there before (`core.process.Move`);
+    `admits` knows nothing of before, and leaves them to whoever does.
     """
 
     low: float | None = None
@@ -38,18 +42,32 @@ class Window:
     little: bool = False
     scale: float = 1.0
     bits: int | None = None
+    step: float | None = None
+    ramp: float | None = None
 
     @property
     def width(self) -> int:
         """Registers per value."""
-        return 2 if self.kind.endswith("32") else 1
+        return width_of(self.kind)
+
+    def number(self, words: tuple[int, ...]) -> float:
+        return number(self.kind, self.little, self.scale, words)
+
+    def within(self, other: Window) -> bool:
+        """Whatever this admits, from wherever, ``other`` admits too. May be False where both look at other bits."""
+        same = (self.kind, self.little, self.scale, self.bits) == (other.kind, other.little, other.scale, other.bits)
+        return (
+            same
+            and (other.low is None or (self.low is not None and self.low >= other.low))
+            and (other.high is None or (self.high is not None and self.high <= other.high))
+            and (other.step is None or (self.step is not None and self.step <= other.step))
+            and (other.ramp is None or (self.ramp is not None and self.ramp <= other.ramp))
+        )
 
     def admits(self, words: tuple[int, ...]) -> bool:
         if self.bits is not None and self.bits != 0xFFFF:
             return False
-        ordered = tuple(reversed(words)) if self.little else words
-        raw: float = struct.unpack(f">{_FORMATS[self.kind]}", struct.pack(f">{len(ordered)}H", *ordered))[0]
-        value = raw * self.scale
+        value = self.number(words)
         if not math.isfinite(value):  # a window without a maximum still means numbers
             return False
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
@@ -70,11 +88,15 @@ class Window:
     def describe(self) -> str:
         parts = []
         if self.low is not None or self.high is not None:
-            parts.append(f"{_exact(self.low)}..{_exact(self.high)}")
+            parts.append(f"{exact(self.low)}..{exact(self.high)}")
         if self.scale != 1.0:
-            parts.append(f"scale {_exact(self.scale)}")
+            parts.append(f"scale {exact(self.scale)}")
         if self.bits is not None:
             parts.append(f"bits 0x{self.bits:04X}")
+        if self.step is not None:
+            parts.append(f"step {exact(self.step)}")
+        if self.ramp is not None:
+            parts.append(f"ramp {exact(self.ramp)}/min")
         if self.kind != "u16" or self.little or not parts:
             parts.insert(0, self.kind + (" little" if self.little else ""))
         return " ".join(parts)
@@ -118,15 +140,48 @@ class Spans:
             and other.first <= self.first
             and self.last <= other.last
             and _units_within(self.units, other.units)
-            and (other.window is None or other.window == self.window)
+            and (other.window is None or (self.window is not None and self.window.within(other.window)))
             and (other.window is None or (self.first - other.first) % other.window.width == 0)
         )
 
     def overlaps(self, other: Target) -> bool:
         return False
 
+    @property
+    def paced(self) -> bool:
+        """It has `moves`."""
+        return self.window is not None and (self.window.step is not None or self.window.ramp is not None)
+
     def moves(self, action: Action) -> tuple[Move, ...]:
-        return ()
+        window = self.window
+        if window is None or not self.paced or not isinstance(action, Span) or not self.covers(action):
+            return ()
+        if action.mask is None:
+            written = tuple(self._values(action, window.width))
+        else:  # one register, and admitted only if it sets all bits
+            written = ((action.first, (action.mask[1],)),) if window.width == 1 else ()
+        return tuple(
+            Move(
+                self._register(address, window, action.unit).point,
+                window.number(words),
+                window.step,
+                window.ramp,
+                ((1 << window.width) - 1) << (address - action.first),
+            )
+            for address, words in written
+        )
+
+    def points(self, options: object) -> Iterator[Point]:
+        """Every point that `moves` can be about. ``options``: the device's `ModbusService`, if it is known."""
+        behind: frozenset[int] | None = getattr(options, "units", None)
+        units = (self.units or behind or UNITS) & UNITS
+        if (window := self.window) is not None and self.paced:
+            for address in range(self.first, self.last - window.width + 2, window.width):
+                for unit in sorted(units):
+                    yield self._register(address, window, unit).point
+
+    def _register(self, address: int, window: Window, unit: int) -> Register:
+        return Register(self.space, address, window.kind, window.little, window.scale, unit)
 
     def covers(self, action: Action) -> int:
         if not isinstance(action, Span) or action.verb != self.verb or action.space != self.space:
@@ -148,19 +203,22 @@ class Spans:
         return covered & self._within(action, self.window)
 
     def _within(self, action: Span, window: Window) -> int:
+        mask = 0
+        for address, words in self._values(action, window.width):
+            if window.admits(words):
+                mask |= ((1 << window.width) - 1) << (address - action.first)
+        return mask
+
+    def _values(self, action: Span, width: int) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Values start at ``first``, ``first + width``...: half of a two-register value is never admitted.
 
         Walks the values of the action, not those of the rule: a rule may span the whole table.
         """
-        mask = 0
-        width = window.width
         skipped = max(0, -(-(action.first - self.first) // width))
         end = min(self.last + 1, action.first + action.count)
         for address in range(self.first + skipped * width, end - width + 1, width):
             at = address - action.first
-            if window.admits(action.values[at : at + width]):
-                mask |= ((1 << width) - 1) << at
-        return mask
+            yield address, action.values[at : at + width]
 
     def describe(self) -> str:
         span = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
@@ -273,11 +331,6 @@ class Functions:
         return f"function {', '.join(map(str, sorted(self.numbers)))}{units_text(self.units)}"
 
 
-def _exact(number: float | None) -> str:
-    """Every digit: the text of a target goes into the digest by which a changed policy is known."""
-    return "" if number is None else repr(number + 0.0).removesuffix(".0")
-
-
 def unit_fits(units: frozenset[int] | None, unit: int) -> bool:
     """Broadcast is covered only where a rule names unit 0 (BH-1208)."""
     return unit != BROADCAST if units is None else unit in units
@@ -295,6 +348,8 @@ def units_text(units: frozenset[int] | None) -> str:
 
 def _runs(numbers: list[int]) -> Iterator[str]:
     """``1, 2`` and ``2-255``: of what a change of `units` adds there may be many."""
+    if not numbers:
+        return
     starts = [at for at, number in enumerate(numbers) if at == 0 or number != numbers[at - 1] + 1]
     for first, after in zip(starts, [*starts[1:], len(numbers)], strict=True):
         run = numbers[first:after]
