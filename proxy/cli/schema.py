@@ -15,7 +15,7 @@ from proxy.site.schema import schemas
 @click.option("--write", type=click.Path(path_type=Path, file_okay=False), help="Write the files to this folder.")
 @click.argument("name", required=False)
 def command(write: Path | None, name: str | None) -> None:
-    """Print the JSON Schema NAME (bulkhead, device, role or surface), or write all of them.
+    """Print the JSON Schema NAME (bulkhead, device, surface, role, shift, window or test), or write all of them.
 
     A site file names its schema in its first line: # yaml-language-server: $schema=docs/schema/bulkhead.schema.json
     """

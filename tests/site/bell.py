@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from proxy.core.process import Point
+
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
     from proxy.core.names import Names
-    from proxy.core.process import Move, Point
+    from proxy.core.process import Move
     from proxy.core.reason import Reason
     from proxy.protocols.base import Client, Decide, Inspector, Proposal, ProtocolSpec, Report, Setting, Upstream
 
@@ -132,7 +134,9 @@ class BellProtocol:
         return (BellAction(verb, int(bell)),)
 
     def parse_point(self, text: str) -> Point:
-        raise ValueError("shows no values that a rule may depend on; take it out")
+        if not text.isascii() or not text.isdigit() or len(text) > 2:
+            raise ValueError(f"{text!r} is no bell; write for example: bell 3")
+        return Point(self.name, str(int(text)))
 
     def beyond(self, targets: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Target, ...]:
         return tuple(target for target in targets if not any(target.within(other) for other in others))
