@@ -122,8 +122,10 @@ class Versions:
         """From here on this one is the last good one. Raises OSError."""
         _write(self.folder / "current", f"{version.id} {tree_id}\n".encode())
         line = json.dumps(asdict(version), separators=(",", ":"), ensure_ascii=True) + "\n"
-        handle = os.open(self.folder / "history.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "ab") as file:
+        handle = os.open(self.folder / "history.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "r+b") as file:
+            if file.seek(0, os.SEEK_END) and os.pread(handle, 1, file.tell() - 1) != b"\n":
+                line = f"\n{line}"  # a crash cut the line before
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import tarfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -70,7 +71,7 @@ class Tree:
                     if content is None or not _is_ours(member.name):
                         raise ValueError(f"{member.name!r} does not belong here")
                     files[member.name] = content.read(MAX_BYTES + 1)
-        except (tarfile.TarError, OSError, EOFError) as fault:
+        except (tarfile.TarError, zlib.error, OSError, EOFError) as fault:
             raise ValueError(f"it is no whole archive: {fault}") from None
         if not files:
             raise ValueError("it is empty")
