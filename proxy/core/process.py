@@ -45,7 +45,8 @@ class Predicate:
         return COMPARE[self.compare](seen, self.value)
 
     def describe(self) -> str:
-        return f"{self.device} {self.point} {self.compare} {self.value:g} within {self.fresh:g} s"
+        exact = repr(self.value + 0.0).removesuffix(".0")  # it goes into the digest by which a change is known
+        return f"{self.device} {self.point} {self.compare} {exact} within {self.fresh:g} s"
 
 
 @dataclass(frozen=True, slots=True)

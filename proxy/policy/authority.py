@@ -11,7 +11,7 @@ from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
 from proxy.policy.candidate import Candidate, candidates
 from proxy.policy.extent import Nearby
-from proxy.policy.refusal import nearest_to, outside_hours, refusal, refused
+from proxy.policy.refusal import for_good, for_now, outside_hours, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -170,14 +170,8 @@ class Authority:
     def _refuse(
         self, action: Action, near: Sequence[Candidate], got: int, blocked: Sequence[tuple[Candidate, Block]]
     ) -> Verdict:
-        told = refusal(action, near, got, blocked, self._circumstances)
-        if told is not None:
-            return told
-        nearest = nearest_to(action, near)
-        if nearest is None and (same := self._verbs.get(action.verb, NOTHING).all):
-            nearest = same[0]
-        ref = nearest.ref if nearest else None
-        return Verdict(self._place.default, Reason.DEFAULT_DENY, reusable=True, nearest=ref)
+        told = for_now(action, near, got, blocked, self._circumstances)
+        return told or for_good(action, near, self._place.default, self._verbs.get(action.verb, NOTHING).all)
 
     def _shut(self, ordered: Sequence[Candidate], known: bool) -> Verdict | None:
         """Why nobody gets in, whatever the hour; None if somebody may."""

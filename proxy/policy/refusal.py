@@ -10,7 +10,7 @@ all before it, and the first that would be enough is told; so what is told is wh
 5. BH-1401  outside the hours: come back
 6. BH-1002  show more evidence
 7. BH-1205  a window: another value
-8. BH-1201  another rule, which is the authority's to say
+8. BH-1201  another rule
 
 1 to 5 ask for no change of who speaks, of what is said or of the policy.
 """
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from proxy.core.action import Action
+    from proxy.core.origin import RuleRef
     from proxy.policy.candidate import Candidate
     from proxy.policy.circumstances import Circumstances
     from proxy.policy.constraints import Block
@@ -34,15 +35,18 @@ CHEAPEST_FIRST = (Reason.PROCESS_UNKNOWN, Reason.VALUE_OUTSIDE, Reason.RATE_SPEN
 """What constraints refuse with."""
 
 
-def refusal(
+def for_now(
     action: Action,
     near: Sequence[Candidate],
     got: int,
     blocked: Sequence[tuple[Candidate, Block]],
     circumstances: Circumstances,
 ) -> Verdict | None:
-    """``near`` are the rules that may be about it, ``got`` the atoms that they allow, ``blocked`` what constraints
-    stood in the way of. None: some atom is covered by no rule at all."""
+    """The mends 1 to 6, that leave policy and message as they are; None if they are not enough.
+
+    ``near`` are the rules that may be about it, ``got`` the atoms that they allow, ``blocked`` what constraints stood
+    in the way of.
+    """
     whole = action.atoms
     for reason in CHEAPEST_FIRST if blocked else ():
         standing = [(one, block) for one, block in blocked if block.reason is reason and block.atoms & ~got]
@@ -57,26 +61,30 @@ def refusal(
             weak.append(one)
         elif one.when and one.when.isdisjoint(circumstances.open):
             closed.append(one)
-    if later := _completing(closed, action, got):
+    if closed and (later := _completing(closed, action, got)):
         return outside_hours(later, circumstances)
-    got = _union(closed, action, got)
-    if shy := _completing(weak, action, got):
+    if weak and (shy := _completing(weak, action, _union(closed, action, got))):
         return refused(Reason.EVIDENCE_TOO_WEAK, shy, shy.lacking)
-    missing = whole & ~_union(weak, action, got)
-    if missing and not missing & ~_covered(near, action):
-        shut = next(one for one in near if one.covers(action) & missing)
-        return refused(Reason.VALUE_OUTSIDE, shut, shut.target.describe())
     return None
 
 
-def nearest_to(action: Action, near: Iterable[Candidate]) -> Candidate | None:
-    """The rule that covers most of ``action``, for the person who must mend it."""
+def for_good(action: Action, near: Sequence[Candidate], default: RuleRef, same: Sequence[Candidate]) -> Verdict:
+    """The mends 7 and 8. ``default`` is what a refusal by default names; ``same`` are the rules about such actions,
+    wherever they lie: one of them is told where none covers any of this."""
+    whole = action.atoms
+    covered = 0
     nearest, most = None, 0
     for one in near:
-        inside = (one.covers(action) & action.atoms).bit_count()
-        if inside > most:
-            nearest, most = one, inside
-    return nearest
+        inside = one.covers(action) & whole
+        covered |= inside
+        if inside.bit_count() > most:
+            nearest, most = one, inside.bit_count()
+    if nearest is not None and covered == whole:
+        missing = whole & ~_union(near, action, 0)
+        shut = next(one for one in near if one.covers(action) & missing)
+        return refused(Reason.VALUE_OUTSIDE, shut, shut.target.describe())
+    nearest = nearest or next(iter(same), None)
+    return Verdict(default, Reason.DEFAULT_DENY, reusable=True, nearest=nearest.ref if nearest else None)
 
 
 def outside_hours(one: Candidate, circumstances: Circumstances) -> Verdict:
@@ -90,7 +98,7 @@ def refused(reason: Reason, one: Candidate, detail: str, *, reusable: bool = Tru
 def _completing(some: Sequence[Candidate], action: Action, got: int) -> Candidate | None:
     """The first of ``some`` to contribute, if together they admit all that is missing."""
     whole = action.atoms
-    if not some or not whole or _union(some, action, got) != whole:
+    if not whole or _union(some, action, got) != whole:
         return None
     return next((one for one in some if one.admits(action) & whole & ~got), None)
 
@@ -99,10 +107,3 @@ def _union(some: Iterable[Candidate], action: Action, got: int) -> int:
     for one in some:
         got |= one.admits(action) & action.atoms
     return got
-
-
-def _covered(some: Iterable[Candidate], action: Action) -> int:
-    mask = 0
-    for one in some:
-        mask |= one.covers(action)
-    return mask
