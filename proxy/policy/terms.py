@@ -1,0 +1,106 @@
+"""On which terms a rule allows: what must hold besides who, where and what. And which terms are as loose as others."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from proxy.core.process import Predicate
+    from proxy.core.surface import Monitor, Rate
+
+FOREVER = math.inf
+
+
+class Terms(NamedTuple):
+    """``hours``: (name, what it means), of which one must be open; empty: always. ``unproved``: an address is enough
+    for a change. ``since``: the wall time from which it holds; ``FOREVER``: never."""
+
+    needs: frozenset[str] = frozenset()
+    hours: tuple[tuple[str, str], ...] = ()
+    whilst: tuple[Predicate, ...] = ()
+    rate: Rate | None = None
+    budget: Rate | None = None
+    unproved: bool = False
+    since: float = 0.0
+
+    def single(self) -> Iterator[Terms]:
+        """One for each hour: two rules with an hour each allow what one rule with both does."""
+        if len(self.hours) < 2:
+            yield self
+        else:
+            yield from (self._replace(hours=(hour,)) for hour in self.hours)
+
+    @property
+    def limited(self) -> bool:
+        return self.rate is not None or self.budget is not None
+
+    def describe(self) -> str:
+        return "; ".join(self._parts())
+
+    def _parts(self) -> Iterator[str]:
+        if self.needs:
+            yield f"needs {', '.join(sorted(self.needs))}"
+        if self.hours:
+            yield f"when {' or '.join(f'{name} ({meaning})' for name, meaning in self.hours)}"
+        for predicate in self.whilst:
+            yield f"while {predicate.describe()}"
+        if self.rate is not None:
+            yield f"at most {self.rate.count} in any {self.rate.seconds:g} s"
+        if self.budget is not None:
+            yield f"at most {self.budget.count} changes by all in any {self.budget.seconds:g} s"
+        if self.unproved:
+            yield "an address is enough for a change"
+        if self.since:
+            yield f"from {instant(self.since)} on"
+
+
+def instant(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def since(monitor: Monitor | None) -> float:
+    """When something that is monitored comes into force by itself."""
+    if monitor is None:
+        return 0.0
+    return monitor.until if monitor.then == "enforce" else FOREVER
+
+
+def as_loose(old: Terms, new: Terms, *, changes: bool, paired: bool) -> bool:
+    """Whatever is allowed on ``new`` terms is allowed on ``old`` ones. ``new`` has at most one hour. ``changes``: it
+    is about an action that changes the device. ``paired``: what ``old`` limits is the very rule that ``new`` does;
+    two rules with a rate each allow more than one."""
+    if not old.needs <= new.needs or old.since > new.since:
+        return False
+    if changes and new.unproved and not old.unproved:
+        return False
+    if old.hours and (not new.hours or new.hours[0][1] not in {meaning for _, meaning in old.hours}):
+        return False
+    if not all(any(_implies(one, other) for one in new.whilst) for other in old.whilst):
+        return False
+    if not old.limited:
+        return True
+    return paired and _at_most(new.rate, old.rate) and (not changes or _at_most(new.budget, old.budget))
+
+
+def _implies(one: Predicate, other: Predicate) -> bool:
+    """Where ``one`` holds, ``other`` does."""
+    if (one.device, one.point) != (other.device, other.point) or one.fresh > other.fresh:
+        return False
+    if one.compare == "==":
+        return other.holds(one.value)
+    if one.compare == other.compare:
+        tighter = {"<": one.value <= other.value, "<=": one.value <= other.value}
+        tighter |= {">": one.value >= other.value, ">=": one.value >= other.value, "!=": one.value == other.value}
+        return tighter[one.compare]
+    return False
+
+
+def _at_most(new: Rate | None, old: Rate | None) -> bool:
+    """In any stretch of the old length the new rate lets no more pass."""
+    if old is None:
+        return True
+    return new is not None and math.ceil(old.seconds / new.seconds) * new.count <= old.count
