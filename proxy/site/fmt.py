@@ -104,7 +104,7 @@ def _exact(value: object) -> str:
 
 def _order(group: Group, path: tuple[str, ...]) -> None:
     """Sorts the keys of a mapping, each with the comments above and behind it, and of all mappings inside."""
-    if group.mapping and path in _ORDERS:
+    if group.mapping and group.items and path in _ORDERS:
         order = _ORDERS[path]
         places = {key: at for at, key in enumerate(order)}
         rest = places.get(REST, len(order))
@@ -139,8 +139,9 @@ def _block(group: Group, indent: int) -> Iterator[str]:
 def _item(item: Item, indent: int) -> Iterator[str]:
     head = " " * indent + (f"{_text(item.key)}:" if item.key else "-")
     value = item.value
-    if isinstance(value, Group) and not value.items:
-        item.before += value.tail
+    if isinstance(value, Group) and not value.items and value.tail:
+        *above, item.side = [*([item.side] if item.side else []), *value.tail]
+        item.before += above
         value.tail = []
     line = _one_line(head, value)
     if line is not None:
@@ -166,7 +167,7 @@ def _opened(item: Item, value: Group, indent: int) -> Iterator[str]:
         yield from _notes([item.side], indent)
     dash = "- "
     for line in _block(value, indent + 2):
-        if dash and not line.lstrip().startswith("#"):
+        if dash and line and not line.lstrip().startswith("#"):
             line, dash = " " * indent + dash + line[indent + 2 :], ""
         yield line[2:] if dash else line
 

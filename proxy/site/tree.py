@@ -192,7 +192,7 @@ class _Reader:
             _around(item, piece)
             item.value = _scalar(piece)
         elif self._peek(tok.FlowMappingStartToken, tok.FlowSequenceStartToken):
-            item.value = self._flow(item)
+            self._flow(item)
         elif self._peek(tok.BlockMappingStartToken):
             item.value = self._block_mapping()
         elif self._peek(tok.BlockSequenceStartToken):
@@ -217,14 +217,14 @@ class _Reader:
         group = Group(mapping=False, flow=False)
         while self._peek(tok.BlockEntryToken):
             item = Item(None)
-            _above(item, self._take(tok.BlockEntryToken))
+            _begin(item, self._take(tok.BlockEntryToken))
             if not self._peek(tok.BlockEntryToken, tok.BlockEndToken, tok.KeyToken):
                 self._value(item)
             group.items.append(item)
         self._claim(group, column)
         return group
 
-    def _flow(self, item: Item) -> Group:
+    def _flow(self, item: Item) -> None:
         mapping = self._peek(tok.FlowMappingStartToken)
         _around(item, self._take(tok.FlowMappingStartToken if mapping else tok.FlowSequenceStartToken))
         end = tok.FlowMappingEndToken if mapping else tok.FlowSequenceEndToken
@@ -237,8 +237,8 @@ class _Reader:
                 _around(one, comma)
         close = self._take(end)
         group.tail = _texts(close.lead)
-        _side(item, close)
-        return group
+        item.value = group
+        _around(item, _Piece(close.token, close.text, [], close.side))
 
     def _flow_item(self, mapping: bool, end: type[tok.Token]) -> Item:
         if self._peek(tok.KeyToken):
@@ -255,14 +255,13 @@ class _Reader:
     def _key(self) -> Item:
         mark, key = self._take(tok.KeyToken), self._take(tok.ScalarToken)
         item = Item(_scalar(key))
-        _above(item, mark)
-        _above(item, key)
+        _begin(item, mark)
+        _begin(item, key)
         return item
 
     def _take_value(self, item: Item, *ends: type[tok.Token]) -> None:
         if colon := self._if(tok.ValueToken):
-            item.before += _texts(colon.lead)
-            _side(item, colon)
+            _around(item, colon)
             if not self._peek(*ends):
                 self._value(item)
 
@@ -277,6 +276,12 @@ class _Reader:
         group.tail, lead[:mine] = lead[:mine], []
 
 
+def _begin(item: Item, piece: _Piece) -> None:
+    """The lines before a token that begins an item; what stands behind the token comes above it too."""
+    item.before += piece.lead
+    item.before += [piece.side] if piece.side else []
+
+
 def _scalar(piece: _Piece) -> Scalar:
     return Scalar(piece.token.value, None if piece.token.plain else piece.token.style, piece.text)
 
@@ -285,19 +290,21 @@ def _texts(notes: list[Note]) -> list[Note]:
     return [note for note in notes if note.text]
 
 
-def _above(item: Item, piece: _Piece) -> None:
-    """The lines before a token that begins an item; what stands behind the token comes above it too."""
-    item.before += piece.lead
-    item.before += [piece.side] if piece.side else []
+def _above(item: Item, notes: list[Note]) -> None:
+    """Comments that go above the item; one behind its first line that came before them goes there too."""
+    if notes and item.side:
+        item.before.append(item.side)
+        item.side = None
+    item.before += notes
 
 
 def _around(item: Item, piece: _Piece) -> None:
-    item.before += _texts(piece.lead)
-    _side(item, piece)
-
-
-def _side(item: Item, piece: _Piece) -> None:
-    if piece.side and item.side is None:
+    """What stands around a token inside an item. Comments keep their order: where there are some in its value, later
+    ones follow those."""
+    if isinstance(item.value, Group) and item.value.noted:
+        item.value.tail += [*_texts(piece.lead), *([piece.side] if piece.side else [])]
+        return
+    _above(item, _texts(piece.lead))
+    if piece.side:
+        item.before += [item.side] if item.side else []
         item.side = piece.side
-    elif piece.side:
-        item.before.append(piece.side)
