@@ -18,15 +18,12 @@ if TYPE_CHECKING:
 
 def surface_digest(surface: Surface) -> str:
     """In hex. What is left at its default is left out."""
-    said = {
-        "surface": surface.name,
-        "members": sorted(surface.members),
-        "record_first": surface.record_first,
-        "writes_without_proof": surface.writes_without_proof,
-        "rules": [{**_common(rule), **_of_rule(rule)} for rule in surface.rules],
-        "never": [_common(never) for never in surface.nevers],
-        **_watched(surface.monitor),
-    }
+    said = [
+        [surface.name, sorted(surface.members), surface.record_first, surface.writes_without_proof],
+        [[*_common(rule), sorted(rule.needs), _of_rule(rule)] for rule in surface.rules],
+        [_common(never) for never in surface.nevers],
+        _watched(surface.monitor),
+    ]
     return hashlib.sha256(_canonical(said)).hexdigest()
 
 
@@ -44,19 +41,16 @@ def _canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _common(rule: Rule | Never) -> dict[str, object]:
-    return {
-        "name": rule.ref.name,
-        "from": None if rule.speakers is None else sorted(rule.speakers),
-        "to": sorted(rule.devices),
-        "targets": [[t.protocol, t.describe()] for t in rule.targets],
-        **_watched(rule.monitor),
-    }
+def _common(rule: Rule | Never) -> list[object]:
+    speakers = None if rule.speakers is None else sorted(rule.speakers)
+    targets = [[target.protocol, target.describe()] for target in rule.targets]
+    return [rule.ref.name, speakers, sorted(rule.devices), targets, _watched(rule.monitor)]
 
 
 def _of_rule(rule: Rule) -> dict[str, object]:
+    if rule.rate is None and rule.budget is None and not (rule.when or rule.whilst or rule.replaces):
+        return {}
     conditions: dict[str, object] = {
-        "needs": sorted(rule.needs),
         "rate": _rate(rule.rate),
         "budget": _rate(rule.budget),
         "when": sorted(rule.when),
@@ -70,5 +64,5 @@ def _rate(rate: Rate | None) -> list[float] | None:
     return None if rate is None else [rate.count, rate.seconds]
 
 
-def _watched(monitor: Monitor | None) -> dict[str, object]:
-    return {} if monitor is None else {"monitor": [monitor.until, monitor.why, monitor.then]}
+def _watched(monitor: Monitor | None) -> list[object] | None:
+    return None if monitor is None else [monitor.until, monitor.why, monitor.then]

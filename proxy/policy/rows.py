@@ -40,10 +40,11 @@ class Clause:
         self.place = place
         """The order in which rules contribute and are reported."""
 
-    def rows(self, device: str) -> Iterator[Row]:
+    def rows(self, device: str, subjects: Iterable[str] | None = None) -> Iterator[Row]:
+        """One for each speaker of the rule, or for each of ``subjects``, which are some of them."""
         target = self.target
-        for speaker in self.rule.speakers:
-            yield [subject(speaker), device, target.protocol, target.verb, self.key, self.rule.ref.name]
+        for one in map(subject, self.rule.speakers) if subjects is None else subjects:
+            yield [one, device, target.protocol, target.verb, self.key, self.rule.ref.name]
 
 
 def clauses(surface: Surface, places: Iterable[int]) -> Iterator[Clause]:

@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from proxy.policy.rows import TARGET, Clause, Row, clauses, enforcer
+from proxy.policy.speaker import subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,25 +19,25 @@ if TYPE_CHECKING:
     from proxy.core.surface import Surface
 
 BUCKET = 64
-LARGE = 256
-"""Rows from which a shard is laid out when the policy is compiled, not when the first link needs it."""
+LARGE = 512
+"""Rules from which a shard knows when it is made which of them belong to which bucket. To go through fewer when a
+bucket is first needed takes less time than to make its enforcer."""
 
 
 class Shard:
-    """What ``surface`` says about ``device``: its rules at ``places``."""
+    """What ``surface`` says about ``device``: its rules at ``places``. ``enforcers`` by the number of the bucket."""
 
-    __slots__ = ("_buckets", "_clauses", "_places", "device", "enforcers", "surface")
+    __slots__ = ("_clauses", "_count", "_places", "_spread", "device", "enforcers", "surface")
 
     def __init__(self, surface: Surface, device: str, places: Sequence[int]) -> None:
         self.surface = surface
         self.device = device
-        self._places = tuple(places)
-        self._clauses: dict[str, Clause] = {}
-        self._buckets: list[list[Row]] = []
-        self.enforcers: list[Any] = []
+        self._places = places
         rules = surface.rules
-        if sum(len(rules[at].speakers) * len(rules[at].targets) for at in self._places) >= LARGE:
-            self._lay_out()
+        self._count = 1 + sum(len(rules[at].speakers) * len(rules[at].targets) for at in places) // BUCKET
+        self._clauses: dict[str, Clause] = {}
+        self._spread = self._by_bucket() if len(places) >= LARGE else None
+        self.enforcers: dict[int, Any] = {}
 
     def permissions(self, subject: str, protocol: str) -> Iterator[Clause]:
         """The clauses that Casbin lists for exactly this subject (roles are subjects of their own).
@@ -44,33 +45,32 @@ class Shard:
         Casbin's filter reads an empty value as *any*: neither ``subject`` (always prefixed) nor ``device`` nor
         ``protocol`` may be empty. A row that is not what was asked for raises.
         """
-        if not self._buckets:
-            self._lay_out()
+        bucket = self._bucket(subject)
+        made = self.enforcers.get(bucket)
+        if made is None:
+            made = self.enforcers[bucket] = enforcer(self._rows(bucket))
         asked = [subject, self.device, protocol]
-        for row in self._enforcer(subject).get_filtered_policy(0, *asked):
+        for row in made.get_filtered_policy(0, *asked):
             if row[: len(asked)] != asked:
                 raise RuntimeError(f"Casbin listed {row} for {asked}")
             yield self._clauses[row[TARGET]]
 
-    def _lay_out(self) -> None:
+    def _rows(self, bucket: int) -> list[Row]:
         rows: list[Row] = []
-        for clause in clauses(self.surface, self._places):
-            self._clauses[clause.key] = clause
-            rows.extend(clause.rows(self.device))
-        count = 1 + len(rows) // BUCKET
-        buckets: list[list[Row]] = [[] for _ in range(count)]
-        for row in rows:
-            buckets[_bucket(row[0], count)].append(row)
-        self.enforcers = [None] * count
-        self._buckets = buckets
+        for at in self._places if self._spread is None else self._spread.get(bucket, ()):
+            here = [s for s in map(subject, self.surface.rules[at].speakers) if self._bucket(s) == bucket]
+            if here:
+                for clause in clauses(self.surface, [at]):
+                    self._clauses[clause.key] = clause
+                    rows.extend(clause.rows(self.device, here))
+        return rows
 
-    def _enforcer(self, subject: str) -> Any:
-        at = _bucket(subject, len(self._buckets))
-        made = self.enforcers[at]
-        if made is None:
-            made = self.enforcers[at] = enforcer(self._buckets[at])
-        return made
+    def _by_bucket(self) -> dict[int, list[int]]:
+        spread: dict[int, list[int]] = {}
+        for at in self._places:
+            for bucket in dict.fromkeys(self._bucket(subject(name)) for name in self.surface.rules[at].speakers):
+                spread.setdefault(bucket, []).append(at)
+        return spread
 
-
-def _bucket(subject: str, count: int) -> int:
-    return zlib.crc32(subject.encode()) % count if count > 1 else 0
+    def _bucket(self, subject: str) -> int:
+        return zlib.crc32(subject.encode()) % self._count if self._count > 1 else 0

@@ -95,7 +95,7 @@ def after(plan: Plan, step: Step, mark: str) -> Plan:
 
 
 @given(PLANS, STEPS, st.lists(PROBES, min_size=4, max_size=8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_sequence_of_changes_answers_as_if_made_from_nothing(
     plan: Plan, steps: list[Step], asked: list[Probe]
 ) -> None:
