@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from proxy.core.origin import RuleRef
 from proxy.policy.assume import assumed, bound_kinds
+from proxy.policy.shadow import enforced, lenient
 from proxy.policy.speaker import MBAPS, NULL_ROLE, ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from proxy.core.action import Target
+    from proxy.core.origin import RuleRef
     from proxy.core.principal import Principal
     from proxy.core.surface import Never, Rate, Role, Rule, Surface
     from proxy.policy.plan import Door, Plan
@@ -53,12 +54,13 @@ class Words(NamedTuple):
 class Assumption(NamedTuple):
     """What is taken for granted. ``kinds``: evidence that the first device shows, None for all that binds it.
     ``attributes``: roles in its certificate. ``any_role``: the certificates of the others have every role that a rule
-    names. ``open``: the hours that are open, None for all."""
+    names. ``open``: the hours that are open, None for all. ``now``: seconds since 1970, by which monitors end."""
 
     kinds: tuple[str, ...] | None = None
     attributes: frozenset[str] = frozenset()
     any_role: bool = False
     open: frozenset[str] | None = None
+    now: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ class Grant(NamedTuple):
 
 
 class Ways:
-    """``plan`` has the surfaces as they are enforced. Every answer is in the order of doors and rules."""
+    """What is in monitor counts as it is enforced: not at all, or as a gap. Every answer is in the order of doors and
+    rules."""
 
     def __init__(self, plan: Plan, start: str, assumption: Assumption, words: Words) -> None:
         self._plan = plan
@@ -111,10 +114,10 @@ class Ways:
         self._words = words
         self._rules: dict[str, list[tuple[Surface, Rule]]] = {}
         self._nevers: dict[str, list[Never]] = {}
-        self._watched = _watched(plan.surfaces)
+        self._lenient = lenient(plan.surfaces, assumption.now)
         self._hours = {one.name: one.describe() for one in plan.hours}
         self._known: dict[tuple[str, str, str], tuple[Grant, ...]] = {}
-        for surface in plan.surfaces:
+        for surface in enforced(plan.surfaces, assumption.now):
             for rule in surface.rules:
                 for device in rule.devices:
                     self._rules.setdefault(device, []).append((surface, rule))
@@ -154,7 +157,7 @@ class Ways:
                         door=grant.door.name,
                         through=broker,
                         heard=other.rule,
-                        conditions=tuple(dict.fromkeys((*grant.conditions, *other.conditions))),
+                        conditions=(*grant.conditions, *(f"for {hearer}: {one}" for one in other.conditions)),
                     )
 
     def _told_by(self, broker: str, protocol: str, relay: Relay) -> Iterator[Way]:
@@ -198,9 +201,8 @@ class Ways:
 
     def _through(self, door: Door, principal: Principal) -> Iterator[Grant]:
         device = door.device
-        if device in self._watched:
-            ref, why = self._watched[device]
-            yield Grant(principal, door, None, ref, (why,))
+        if device in self._lenient:
+            yield Grant(principal, door, None, self._lenient[device], ("in monitor: nothing but never is enforced",))
             return
         names = self._names(principal)
         for surface, rule in self._rules.get(device, ()):
@@ -224,6 +226,8 @@ class Ways:
             for one in never.targets
             if one.protocol == target.protocol
         )
+        if any(target.within(never) for never in nevers):
+            return ()
         return self._words.beyond(target.protocol, (target,), nevers) if nevers else (target,)
 
     def _names(self, principal: Principal) -> frozenset[str]:
@@ -268,17 +272,3 @@ def _direct(grant: Grant, *, broker: bool) -> Way:
 
 def _often(rate: Rate) -> str:
     return f"{rate.count} in {rate.seconds:g} s"
-
-
-def _watched(surfaces: Iterable[Surface]) -> dict[str, tuple[RuleRef, str]]:
-    """The devices all of whose surfaces are in monitor, and because of which."""
-    homes: dict[str, list[Surface]] = {}
-    for surface in surfaces:
-        for device in surface.members:
-            homes.setdefault(device, []).append(surface)
-    found: dict[str, tuple[RuleRef, str]] = {}
-    for device, own in homes.items():
-        monitor = own[0].monitor
-        if monitor is not None and all(one.monitor is not None for one in own):
-            found[device] = RuleRef(own[0].name, "monitor", monitor.origin), f"watched only: {monitor.why}"
-    return found

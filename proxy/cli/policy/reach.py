@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import time
 from datetime import datetime
 from importlib import import_module
 from importlib.util import find_spec
@@ -92,8 +93,11 @@ def _assumption(
     from proxy.policy.ways import Assumption
 
     kinds = tuple(kind for kind in evidence if kind != "none") if evidence else None
-    hours = None if at is None else frozenset(one.name for one in site.hours if one.open_at(_time(at)))
-    return Assumption(kinds, frozenset(roles), any_role, hours)
+    if at is None:
+        return Assumption(kinds, frozenset(roles), any_role, now=time.time())
+    now = _time(at)
+    hours = frozenset(one.name for one in site.hours if one.open_at(now))
+    return Assumption(kinds, frozenset(roles), any_role, hours, now)
 
 
 def _time(text: str) -> float:

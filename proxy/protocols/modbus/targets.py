@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.core.process import Move
-from proxy.protocols.modbus.actions import CHANGING_CALLS, CHANGING_SPANS, Call, Span
+from proxy.protocols.modbus.actions import CHANGING_CALLS, CHANGING_SPANS, OWN_FUNCTION, Call, Span
 from proxy.protocols.modbus.points import Register, exact, number, width_of
 
 if TYPE_CHECKING:
@@ -247,6 +247,15 @@ class Calls:
         return self.verb in CHANGING_CALLS
 
     @property
+    def _functions(self) -> frozenset[int]:
+        """The function codes that may carry it (`actions.actions`)."""
+        if self.verb in ("program", "vendor"):
+            return self.numbers
+        if self.verb == "identify":
+            return frozenset((17, 43)) if 3 in self.numbers else frozenset((43,))
+        return frozenset(number - OWN_FUNCTION if number >= OWN_FUNCTION else 8 for number in self.numbers)
+
+    @property
     def extent(self) -> None:
         return None
 
@@ -254,6 +263,8 @@ class Calls:
         return self
 
     def within(self, other: Target) -> bool:
+        if isinstance(other, Functions):
+            return self._functions <= other.numbers and _units_within(self.units, other.units)
         return (
             isinstance(other, Calls)
             and other.verb == self.verb
