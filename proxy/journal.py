@@ -48,7 +48,7 @@ class AuditJournal:
         self,
         writer: AuditWriter,
         counters: Counters,
-        policy: Callable[[], str],
+        policy: str,
         clock: Callable[[], float],
         wall: Callable[[], float] | None = None,
         book: Book | None = None,
@@ -117,8 +117,8 @@ class AuditJournal:
         refused(event)
         if link is None:
             subject = self._devices.get(device)
-            if subject is None or subject.policy != self._policy():
-                subject = self._devices[device] = Subject(to=device, policy=self._policy())
+            if subject is None:
+                subject = self._devices[device] = Subject(to=device, policy=self._policy)
             self._counters.count(event.what, reason, None, device)
         else:
             known = self._open.get(link.number)
@@ -150,7 +150,7 @@ class AuditJournal:
             principal=link.principal,
             to=link.entrance.device.id,
             protocol=link.entrance.protocol.name,
-            policy=self._policy(),
+            policy=self._policy,
         )
 
 

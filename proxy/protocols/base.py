@@ -216,7 +216,10 @@ class Proposal:
 
 
 class ProtocolSpec(Protocol):
-    """What a protocol folder exports as ``PROTOCOL``: its vocabulary for policy files, and its two machines."""
+    """What a protocol folder exports as ``PROTOCOL``: its vocabulary for policy files, and its two machines.
+
+    Its targets and options, and itself, can be pickled: a changed policy is judged in a process of its own.
+    """
 
     @property
     def name(self) -> str: ...
@@ -252,6 +255,11 @@ class ProtocolSpec(Protocol):
 
     def parse_actions(self, text: str) -> tuple[Action, ...]:
         """``write holding 40 = 77`` as used by tests and `explain`. Raises ValueError with a mend."""
+        ...
+
+    def text_of(self, asked: Sequence[Action]) -> str:
+        """The line that `parse_actions` reads as exactly ``asked``, which an inspector put to policy as one message:
+        whole, however long, while `Action.describe` is short."""
         ...
 
     def parse_point(self, text: str) -> Point:

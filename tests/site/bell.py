@@ -133,6 +133,9 @@ class BellProtocol:
             raise ValueError(f"{text!r} is not a question; write for example: listen 3")
         return (BellAction(verb, int(bell)),)
 
+    def text_of(self, asked: Sequence[Action]) -> str:
+        return "".join(action.describe() for action in asked)
+
     def parse_point(self, text: str) -> Point:
         if not text.isascii() or not text.isdigit() or len(text) > 2:
             raise ValueError(f"{text!r} is no bell; write for example: bell 3")

@@ -118,6 +118,9 @@ class PipeProtocol:
     def parse_actions(self, text: str) -> tuple[Action, ...]:
         return ()
 
+    def text_of(self, asked: Sequence[Action]) -> str:
+        return ""
+
     def parse_point(self, text: str) -> Point:
         raise ValueError("shows no values that a rule may depend on; take it out")
 

@@ -304,6 +304,9 @@ class ToyProtocol:
         verb, cell, *_ = text.split(" ")
         return (ToyAction(verb, cell),)
 
+    def text_of(self, asked: Sequence[Action]) -> str:
+        return "".join(action.describe() for action in asked)
+
     def parse_point(self, text: str) -> Point:
         raise ValueError("shows no values that a rule may depend on; take it out")
 

@@ -65,7 +65,7 @@ class Span:
         last = self.first + self.count - 1
         span = f"{self.space} {self.first}" if self.count == 1 else f"{self.space} {self.first}-{last}"
         if self.space in PRINTED_FROM:
-            span += f" [{_printed(self.space, self.first, last)}]"
+            span += f" [{printed(self.space, self.first, last)}]"
         if self.mask is not None:
             span += f" and 0x{self.mask[0]:04X} or 0x{self.mask[1]:04X}"
         elif self.values:
@@ -74,8 +74,8 @@ class Span:
         return f"{self.verb} {span} (unit {self.unit})"
 
 
-def _printed(space: str, first: int, last: int) -> str:
-    """Five digits have room for 9999 addresses of a table; beyond, vendors print six (400001...)."""
+def printed(space: str, first: int, last: int) -> str:
+    """What vendors print for these addresses: five digits have room for 9999 of a table, beyond they print six."""
     digits = 4 if last < 9999 else 5
     numbers = [f"{PRINTED_FROM[space] // 10000}{address + 1:0{digits}}" for address in dict.fromkeys((first, last))]
     return "-".join(numbers)

@@ -16,7 +16,7 @@ from proxy.protocols.modbus.rules import parse_never, parse_rule
 from proxy.protocols.modbus.schema import SCHEMA
 from proxy.protocols.modbus.sections import sections
 from proxy.protocols.modbus.service import ModbusService, parse_service
-from proxy.protocols.modbus.texts import parse_actions
+from proxy.protocols.modbus.texts import parse_actions, text_of
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
@@ -55,6 +55,9 @@ class ModbusProtocol:
 
     def parse_actions(self, text: str) -> tuple[Action, ...]:
         return parse_actions(text)
+
+    def text_of(self, asked: Sequence[Action]) -> str:
+        return text_of([action for action in asked if isinstance(action, Span | Call)])
 
     def parse_point(self, text: str) -> Point:
         return parse_register(text).point

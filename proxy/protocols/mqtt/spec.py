@@ -13,7 +13,7 @@ from proxy.protocols.mqtt.rules import parse_never, parse_rule
 from proxy.protocols.mqtt.schema import SCHEMA
 from proxy.protocols.mqtt.sections import sections
 from proxy.protocols.mqtt.service import MqttService, parse_service
-from proxy.protocols.mqtt.texts import parse_actions
+from proxy.protocols.mqtt.texts import parse_actions, text_of
 from proxy.protocols.relay import RelayUpstream
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class MqttProtocol:
 
     def parse_actions(self, text: str) -> tuple[Action, ...]:
         return parse_actions(text)
+
+    def text_of(self, asked: Sequence[Action]) -> str:
+        return text_of([action for action in asked if isinstance(action, Connect | Message | Subscription)])
 
     def parse_point(self, text: str) -> Point:
         raise ValueError("mqtt shows no values that a rule may depend on; take it out")

@@ -1,12 +1,25 @@
-"""Questions in one line, for `tests:` and `explain`: ``publish line-2/state qos 1 bytes 200 retained``."""
+"""Questions in one line, for `tests:` and `explain`: ``publish line-2/state qos 1 bytes 200 retained``; and that line
+made of what an inspector asked (`text_of`), whole, while `describe` is short. Several acts have ``;`` between them.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from proxy.protocols.mqtt.actions import CONNECT, VERSIONS, Connect, Message, MqttAction, Subscription
-from proxy.protocols.mqtt.filters import MOST_BYTES, MOST_LEVELS, SHARE
+from proxy.protocols.mqtt.actions import (
+    CONNECT,
+    VERSION_OF,
+    VERSIONS,
+    Connect,
+    Message,
+    MqttAction,
+    Subscription,
+    word,
+)
+from proxy.protocols.mqtt.filters import MOST_BYTES, MOST_LEVELS, PLACEHOLDERS, SHARE
 from proxy.protocols.mqtt.parts import nearest, size
 
 EXAMPLES = (
@@ -15,13 +28,13 @@ EXAMPLES = (
 )
 PLAIN = 1
 """Bytes of a message where the question does not say: a retained one without any would clear (`clear-retained`)."""
-_WORD = re.compile(r' *(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^ "]+))(?= |$)')
+_WORD = re.compile(r' *(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^ "]*[^ ";]))(?P<end>;?)(?= |$)')
 _OPTIONS = {
     **dict.fromkeys(("publish", "command"), ("qos", "bytes", "retained")),
     "will": ("qos", "bytes", "retained", "command"),
     "clear-retained": ("qos", "command"),
-    "receive": (),
-    "reply-to": (),
+    "receive": ("qos", "bytes"),
+    "reply-to": ("qos", "command"),
     "subscribe": ("qos",),
     "share": ("qos",),
     CONNECT: ("as", "user", "version"),
@@ -29,10 +42,28 @@ _OPTIONS = {
 Options = dict[str, str]
 
 
+class Word(NamedTuple):
+    """``raw`` is what stands there: a brace that is escaped is meant as it is."""
+
+    text: str
+    raw: str
+
+
 def parse_actions(text: str) -> tuple[MqttAction, ...]:
     """Raises ValueError with what is wrong and an example. Words with blanks stand in quotes, escaped as in JSON."""
-    words = _words(text)
-    verb = words[0] if words else ""
+    return tuple(action for words in _parts(text) for action in _part(words))
+
+
+def text_of(asked: Sequence[MqttAction]) -> str:
+    """The line that `parse_actions` reads as exactly these, which one packet asked."""
+    parts, rest = [], list(asked)
+    while rest:
+        parts.append(_told(rest.pop(0), rest))
+    return "; ".join(parts)
+
+
+def _part(words: list[Word]) -> tuple[MqttAction, ...]:
+    verb = words[0].text if words else ""
     if verb == "retain":
         raise ValueError("a retained message is asked with what carries it: publish line-2/state retained")
     if verb not in _OPTIONS:
@@ -47,16 +78,60 @@ def parse_actions(text: str) -> tuple[MqttAction, ...]:
     return _messages(verb, _topic(words[1]), options)
 
 
-def _words(text: str) -> list[str]:
-    found, at, text = [], 0, text.strip()
+def _parts(text: str) -> list[list[Word]]:
+    found: list[list[Word]] = [[]]
+    at, text = 0, text.strip()
     while at < len(text):
         match = _WORD.match(text, at)
         if match is None:
             raise ValueError(f'{text[at : at + 40]!r} is not a word; one with blanks is written as "a b"')
-        bare = match["bare"]
-        found.append(bare if bare is not None else _unescaped(match["quoted"]))
+        bare, quoted = match["bare"], match["quoted"]
+        found[-1].append(Word(bare, bare) if bare is not None else Word(_unescaped(quoted), quoted))
+        if match["end"]:
+            found.append([])
         at = match.end()
     return found
+
+
+def _told(action: MqttAction, rest: list[MqttAction]) -> str:
+    """Takes from ``rest`` what the line says besides ``action``."""
+    if isinstance(action, Connect):
+        name = f" as {_quoted(action.client_id)}" if action.client_id else ""
+        user = "" if action.user is None else f" user {_quoted(action.user)}"
+        return f"connect{name}{user} version {VERSION_OF.get(action.level, action.level)}"
+    if isinstance(action, Subscription):
+        text = action.filter if action.group is None else f"{SHARE}{action.group}/{action.filter}"
+        return f"{action.verb} {_quoted(text)} qos {action.qos}"
+    return _told_message(action, rest)
+
+
+def _told_message(action: Message, rest: list[MqttAction]) -> str:
+    topic, qos, size = action.topic, action.qos, action.size
+    told = f"{_quoted(topic)} qos {qos}"
+
+    def takes(verb: str, size: int = size) -> bool:
+        if not rest or rest[0] != Message(verb, topic, qos, size):
+            return False
+        del rest[0]
+        return True
+
+    if action.verb == "reply-to":
+        del rest[:1]  # the subscription that it stands for
+        return f"reply-to {told}{' command' if takes('command', 0) else ''}"
+    if action.verb == "clear-retained":
+        return f"clear-retained {told}"
+    if action.verb == "command" and not size and takes("clear-retained"):
+        return f"clear-retained {told} command"
+    command = " command" if action.verb == "will" and takes("command") else ""
+    retained = " retained" if takes("retain" if size else "clear-retained") else ""
+    return f"{action.verb} {told} bytes {size}{command}{retained}"
+
+
+def _quoted(text: str) -> str:
+    """As `word`, and safe where it ends in what ends a question, or holds what looks like a placeholder."""
+    if text.endswith(";") or any(name in text for name in PLACEHOLDERS):
+        return json.dumps(text).replace("\x7f", "\\u007f").replace("{", "\\u007b")
+    return word(text)
 
 
 def _unescaped(quoted: str) -> str:
@@ -66,10 +141,10 @@ def _unescaped(quoted: str) -> str:
         raise ValueError(f'"{quoted[:40]}" is not escaped as JSON has it: \\" \\\\ \\u00e9') from None
 
 
-def _options(verb: str, words: list[str]) -> Options:
+def _options(verb: str, words: list[Word]) -> Options:
     """Pairs of a name and a value; `retained` and `command` have none. In any order, each once."""
     found: Options = {}
-    rest = iter(words)
+    rest = iter([one.text for one in words])
     for name in rest:
         if name not in _OPTIONS[verb]:
             known = ", ".join(_OPTIONS[verb])
@@ -89,15 +164,16 @@ def _connect(options: Options) -> Connect:
 
 
 def _messages(verb: str, topic: str, options: Options) -> tuple[MqttAction, ...]:
-    """Every action that the packet asks, as the inspector has it. A Will on a command topic, and clearing what is
-    retained there, is a command besides: ``command`` says so, since a question knows no broker."""
+    """Every action that the packet asks, in the order in which the inspector has them. A Will on a command topic, and
+    clearing what is retained there, is a command besides: ``command`` says so, since a question knows no broker."""
     qos = _qos(options)
     if verb == "reply-to":  # who asks for answers somewhere must be allowed to read them there
-        return Message(verb, topic), Subscription("subscribe", topic)
+        found: list[MqttAction] = [Message(verb, topic, qos), Subscription("subscribe", topic)]
+        return (*found, Message("command", topic, qos)) if "command" in options else tuple(found)
     payload = _payload(verb, options)
     found = [Message(verb, topic, qos, payload)]
     if "command" in options:
-        found.append(Message("command", topic, qos, payload))
+        found.insert(0 if verb == "clear-retained" else 1, Message("command", topic, qos, payload))
     if "retained" in options:
         if not payload and verb != "will":
             raise ValueError(f"a retained message without payload clears; ask clear-retained {topic}")
@@ -114,8 +190,8 @@ def _payload(verb: str, options: Options) -> int:
     return payload
 
 
-def _subscription(verb: str, text: str, options: Options) -> Subscription:
-    group = None
+def _subscription(verb: str, filter: Word, options: Options) -> Subscription:
+    group, text = None, filter.text
     if text.startswith(SHARE):
         group, _, text = text.removeprefix(SHARE).partition("/")
         if not group or not text or set("+#") & set(group):
@@ -123,26 +199,27 @@ def _subscription(verb: str, text: str, options: Options) -> Subscription:
         verb = "share"
     elif verb == "share":
         raise ValueError(f"a shared subscription is $share/GROUP/FILTER, for example share {SHARE}workers/{text[:60]}")
-    _check(text)
+    _check(text, filter.raw)
     levels = text.split("/")
     if "#" in levels[:-1] or any(level not in ("+", "#") and ("+" in level or "#" in level) for level in levels):
         raise ValueError(f"{text!r} is not a topic filter: + is a whole level, # the whole last one")
     return Subscription(verb, text, _qos(options), group)
 
 
-def _topic(text: str) -> str:
+def _topic(topic: Word) -> str:
+    text = topic.text
     if "+" in text or "#" in text:
         raise ValueError(f"{text!r} is a filter; a message has one topic, without + and #")
-    _check(text)
+    _check(text, topic.raw)
     return text
 
 
-def _check(text: str) -> None:
+def _check(text: str, raw: str) -> None:
     if not text or len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES or text.count("/") >= MOST_LEVELS:
         raise ValueError(f"a topic has 1 to {MOST_BYTES} bytes and at most {MOST_LEVELS} levels")
     if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in text):
         raise ValueError(f"{text!r} has a character that no client may send")
-    if "{" in text and any(name in text for name in ("{device}", "{place}")):
+    if any(name in raw for name in PLACEHOLDERS):
         raise ValueError(f"{text!r}: a question is about one topic; write out what the placeholder stands for")
 
 
