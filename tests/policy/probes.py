@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from proxy.core.surface import Rate
 from proxy.policy import reference
+from proxy.policy.circumstances import Circumstances
 from proxy.policy.compile import compile_policy
-from tests.policy.toy import ToyAction, ToyTarget, devices, never, role, rule, surface, who
+from tests.policy.toy import ToyAction, ToyHours, ToyTarget, cell, devices, never, role, rule, seen, surface, who
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
@@ -25,6 +26,7 @@ NAMES = (*PEOPLE, "role:masters", "role:all", "mbaps:Operator", "mbaps-null")
 ROLES = (role("masters", "scada", "mes"), role("all", *PEOPLE, "mbaps:Viewer"))
 INVENTORY = devices(*PLCS, *PEOPLE)
 PLENTY = Rate(1_000_000, 1.0)
+HOURS = (ToyHours("early", 100, 200), ToyHours("late", 150, 300))
 
 
 class Probe(NamedTuple):
@@ -34,11 +36,26 @@ class Probe(NamedTuple):
 
 
 class Plant(NamedTuple):
+    """``wall`` says which hours are open, ``seen`` (device, cell, value, when) what devices told; asked is at 0.0."""
+
     surfaces: tuple[Surface, ...]
     roles: tuple[Role, ...] = ROLES
+    wall: float = 0.0
+    seen: tuple[tuple[str, int, float, float], ...] = ()
 
     def policy(self) -> Policy:
-        return compile_policy(self.surfaces, self.roles, INVENTORY)
+        return compile_policy(self.surfaces, self.roles, INVENTORY, circumstances=self.circumstances())
+
+    def circumstances(self) -> Circumstances:
+        known = Circumstances(HOURS, self.wall)
+        known.watch((device, cell(number)) for device, number, _, _ in self.seen)
+        for device, number, value, when in self.seen:
+            known.observe(device, cell(number), value, when)
+        return known
+
+    def allows(self, probe: Probe, now: float = 0.0) -> bool:
+        """By the reference evaluator."""
+        return reference.allows(self.surfaces, self.roles, *probe, self.circumstances(), now)
 
 
 # Sampled with weights: questions without an answer in the policy are the easy ones.
@@ -73,13 +90,31 @@ def zone(name: str, rules: list[Rule], nevers: list[Never], unsafe: bool) -> Sur
 
 # Built once: a strategy that is made anew for each example costs more than the decisions that it feeds.
 TARGETS = targets("read", "write")
+PREDICATES = st.builds(
+    seen,
+    st.sampled_from(PLCS),
+    st.integers(0, 1),
+    st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
+    st.sampled_from([0.0, 1.0]),
+    st.sampled_from([5.0, 60.0]),
+)
+SIGHTINGS = st.lists(
+    st.tuples(
+        st.sampled_from(PLCS), st.integers(0, 1), st.sampled_from([0.0, 1.0]), st.sampled_from([-7.0, -5.0, 0.0])
+    ),
+    max_size=6,
+).map(lambda some: tuple(sorted(some, key=lambda one: one[3])))
 RULES = st.builds(
-    lambda speakers, goals, to, needs, rate: rule("", speakers, *goals, to=to, needs=needs, rate=rate),
+    lambda speakers, goals, to, needs, rate, when, whilst: rule(
+        "", speakers, *goals, to=to, needs=needs, rate=rate, when=when, whilst=whilst
+    ),
     some(SPEAKERS),
     st.lists(TARGETS, min_size=1, max_size=2),
     some(PLCS),
     st.sampled_from([(), (), ("x509",), ("x509", "mac_ip")]),
     st.sampled_from([None, None, PLENTY]),
+    st.sampled_from([(), (), (), ("early",), ("late", "early"), ("tea",)]),
+    st.just([]) | st.lists(PREDICATES, max_size=2),
 )
 NEVERS = st.builds(
     lambda goals, speakers, to: never("", *goals, speakers=speakers, to=to),
@@ -88,8 +123,13 @@ NEVERS = st.builds(
     some(PLCS),
 )
 ZONES = st.tuples(st.lists(RULES, min_size=1, max_size=5), st.just([]) | st.lists(NEVERS, max_size=2), st.booleans())
-PLANTS = st.lists(ZONES, min_size=1, max_size=2).map(
-    lambda zones: Plant(tuple(zone(f"zone-{at}", *parts) for at, parts in enumerate(zones)))
+PLANTS = st.builds(
+    lambda zones, wall, seen: Plant(
+        tuple(zone(f"zone-{at}", *parts) for at, parts in enumerate(zones)), wall=wall, seen=seen
+    ),
+    st.lists(ZONES, min_size=1, max_size=2),
+    st.sampled_from([0.0, 120.0, 170.0, 250.0]),
+    SIGHTINGS,
 )
 PRINCIPALS = st.builds(
     lambda id, kinds, attributes: who(id, *kinds, attributes=attributes),
@@ -147,5 +187,5 @@ def answers(policy: Policy, plain: Plain, plant: Plant, probe: Probe) -> tuple[b
     return (
         authority.decide(probe.action, 0.0).allowed,
         plain.allows(probe.principal, probe.device, probe.action),
-        reference.allows(plant.surfaces, plant.roles, *probe),
+        plant.allows(probe),
     )

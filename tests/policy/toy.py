@@ -9,14 +9,14 @@ from proxy.core.evidence import Evidence, Outcome, Strength
 from proxy.core.inventory import Bindings, Device
 from proxy.core.origin import Origin, RuleRef
 from proxy.core.principal import Principal
+from proxy.core.process import Move, Point, Predicate
 from proxy.core.surface import Never, Rate, Role, Rule, RuleTest, Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from proxy.core.action import Action, Target
     from proxy.core.names import Names
-    from proxy.core.process import Move
 
 PROTOCOL = "toy"
 STRENGTH = {"x509": Strength.PROOF, "tpm": Strength.PROOF, "mac_ip": Strength.PLACE}
@@ -116,11 +116,66 @@ class ToyTarget:
         return f"{self.verb} cell {self.first}-{self.last}{top}"
 
 
+@dataclass(frozen=True)
+class PacedTarget(ToyTarget):
+    """As `ToyTarget`, and each cell may move by ``step`` at once and by ``ramp`` a minute."""
+
+    step: float | None = None
+    ramp: float | None = None
+    paced: bool = True
+
+    def moves(self, action: Action) -> tuple[Move, ...]:
+        if not isinstance(action, ToyAction):
+            return ()
+        mask = self.covers(action)
+        return tuple(
+            Move(cell(action.first + at), value, self.step, self.ramp, 1 << at)
+            for at, value in enumerate(action.values)
+            if mask >> at & 1
+        )
+
+    def points(self, options: object) -> Iterator[Point]:
+        return (cell(at) for at in range(self.first, self.last + 1))
+
+    def describe(self) -> str:
+        return f"{super().describe()} step {self.step} ramp {self.ramp}"
+
+
+@dataclass(frozen=True)
+class ToyHours:
+    """Open from ``begin`` to before ``end``, seconds since 1970."""
+
+    name: str
+    begin: float
+    end: float
+
+    @property
+    def origin(self) -> Origin:
+        return origin(1, f"policies/shifts/{self.name}.yaml")
+
+    def open_at(self, wall: float) -> bool:
+        return self.begin <= wall < self.end
+
+    def next_change(self, wall: float) -> float | None:
+        return next((at for at in (self.begin, self.end) if at > wall), None)
+
+    def describe(self) -> str:
+        return f"{self.begin:g} to {self.end:g}"
+
+
 class Broken(ToyTarget):
     """A target with a bug: whoever asks it gets an exception."""
 
     def _mask(self, action: Action, top: int | None) -> int:
         raise ZeroDivisionError("a bug in a target")
+
+
+def cell(number: int) -> Point:
+    return Point(PROTOCOL, f"cell {number}")
+
+
+def seen(device: str, number: int, compare: str, value: float, fresh: float = 5.0) -> Predicate:
+    return Predicate(device, cell(number), compare, value, fresh)
 
 
 def read(first: int, count: int = 1) -> ToyAction:
@@ -156,11 +211,15 @@ def rule(
     to: Iterable[str] = ("plc",),
     needs: Iterable[str] = (),
     rate: Rate | None = None,
+    budget: Rate | None = None,
+    when: Iterable[str] = (),
+    whilst: Iterable[Predicate] = (),
     surface: str = "cell",
     line: int = 10,
 ) -> Rule:
     ref = RuleRef(surface, name, origin(line))
-    return Rule(ref, tuple(speakers), tuple(to), targets, frozenset(needs), rate)
+    needed = frozenset(needs)
+    return Rule(ref, tuple(speakers), tuple(to), targets, needed, rate, budget, tuple(when), tuple(whilst))
 
 
 def never(

@@ -21,11 +21,20 @@ if TYPE_CHECKING:
     from proxy.core.verdict import Verdict
 
 
+REASONS_OF_RULES = (
+    Reason.PROCESS_UNKNOWN,
+    Reason.PROCESS_STATE,
+    Reason.OUTSIDE_HOURS,
+    Reason.EVIDENCE_TOO_WEAK,
+    Reason.VALUE_OUTSIDE,
+)
+
+
 @settings(max_examples=200, deadline=None)
 @given(QUESTIONS)
 def test_index_plain_casbin_and_reference_agree(question: tuple[Plant, list[Probe]]) -> None:
     plant, asked = question
-    policy, plain = plant.policy(), Plain(plant.surfaces, plant.roles)
+    policy, plain = plant.policy(), Plain(plant.surfaces, plant.roles, plant.circumstances())
     for probe in asked:
         by_index, by_casbin, by_reference = answers(policy, plain, plant, probe)
         assert by_index == by_casbin == by_reference, probe
@@ -68,12 +77,16 @@ def test_a_verdict_explains_itself(question: tuple[Plant, list[Probe]]) -> None:
             zone, rule = rules[verdict.rule]
             own = (reference.rule_allows(zone, rule, plant.roles, *probe, n) for n in range(action.atoms.bit_length()))
             assert any(own), "the rule that is named contributes"
+            assert reference.holds(rule, plant.circumstances(), 0.0), "and holds now"
+        elif verdict.reason is Reason.OUTSIDE_HOURS:
+            _, rule = rules[verdict.rule]
+            assert {*rule.when}.isdisjoint(plant.circumstances().open) and rule.when
         elif verdict.reason is Reason.DEFAULT_DENY:
             assert verdict.rule.name == "default"
         else:
-            assert verdict.reason in (Reason.EVIDENCE_TOO_WEAK, Reason.VALUE_OUTSIDE)
+            assert verdict.reason in REASONS_OF_RULES
             assert verdict.rule in rules
-        assert verdict.reusable or any(rule.rate for _, rule in rules.values())
+        assert verdict.reusable or any(rule.rate or rule.whilst for _, rule in rules.values())
 
 
 @settings(max_examples=100, deadline=None)
@@ -94,7 +107,8 @@ def test_order_changes_no_answer(question: tuple[Plant, list[Probe]]) -> None:
     """Files are read in some order, and links open in some order: neither decides anything."""
     plant, asked = question
     policy = plant.policy()
-    other = Plant(tuple(reversed(plant.surfaces)), tuple(reversed(plant.roles))).policy()
+    turned = plant._replace(surfaces=tuple(reversed(plant.surfaces)), roles=tuple(reversed(plant.roles)))
+    other = turned.policy()
     assert policy.digest == other.digest
     first = [policy.open(p.principal, p.device, "toy").decide(p.action, 0.0) for p in asked]
     again = [other.open(p.principal, p.device, "toy").decide(p.action, 0.0) for p in reversed(asked)]
@@ -106,8 +120,8 @@ def test_order_changes_no_answer(question: tuple[Plant, list[Probe]]) -> None:
 def test_a_reusable_verdict_holds_for_the_epoch(question: tuple[Plant, list[Probe]]) -> None:
     """Whatever else is asked and however much time goes by: an inspector may remember it."""
     plant, asked = question
-    tight = Plant(tuple(replace(zone, rules=tuple(map(_limited, zone.rules))) for zone in plant.surfaces))
-    policy = tight.policy()
+    zones = tuple(replace(zone, rules=tuple(map(_limited, zone.rules))) for zone in plant.surfaces)
+    policy = plant._replace(surfaces=zones).policy()
 
     def ask(now: float) -> list[Verdict]:
         return [policy.open(p.principal, p.device, "toy").decide(p.action, now) for p in asked]
