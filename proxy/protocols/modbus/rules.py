@@ -57,20 +57,7 @@ class _Section:
         self._report = report
         self._never = never
         self._units: Units = ANY_UNIT if never else None
-        self._keys: dict[str, Callable[[object, Path], Iterator[Target]]] = {
-            "read": lambda value, path: self._spans("read", value, path, tuple(PRINTED_FROM)),
-            "write": lambda value, path: self._spans("write", value, path, WRITABLE),
-            "read-fifo": lambda value, path: self._spans("read-fifo", value, path, _FIFO_SPACES),
-            "read-file": lambda value, path: self._files("read-file", value, path),
-            "write-file": lambda value, path: self._files("write-file", value, path),
-            "identify": self._identify,
-            "diagnose": self._diagnose,
-            "control": lambda value, path: self._calls("control", value, path, p.CONTROL),
-            "program": lambda value, path: self._calls("program", value, path, p.PROGRAM),
-            "vendor": lambda value, path: self._calls("vendor", value, path, p.VENDOR),
-        }
-        if never:
-            self._keys["function"] = self._functions
+        self._keys = _NEVER_KEYS if never else _KEYS
 
     def parse(self, value: object) -> tuple[Target, ...]:
         if not isinstance(value, Mapping) or not value:
@@ -86,7 +73,7 @@ class _Section:
             if handler is None:
                 self._report((key,), f"unknown verb {key!r}", nearest(key, [*self._keys, "units"]))
             else:
-                targets += handler(part, (key,))
+                targets += handler(self, part, (key,))
         if set(value) == {"units"}:
             self._report((), "names units but no verb", f"add one of {', '.join(self._keys)}")
         return tuple(targets)
@@ -203,6 +190,23 @@ class _Section:
             yield from (((*path, at), item) for at, item in enumerate(value))
         else:
             yield path, value
+
+
+_Handler = Callable[[_Section, object, "Path"], "Iterator[Target]"]
+# Of the class and not of each section: those would refer to themselves, and stay until the collector finds them.
+_KEYS: Mapping[str, _Handler] = {
+    "read": lambda section, value, path: section._spans("read", value, path, tuple(PRINTED_FROM)),
+    "write": lambda section, value, path: section._spans("write", value, path, WRITABLE),
+    "read-fifo": lambda section, value, path: section._spans("read-fifo", value, path, _FIFO_SPACES),
+    "read-file": lambda section, value, path: section._files("read-file", value, path),
+    "write-file": lambda section, value, path: section._files("write-file", value, path),
+    "identify": _Section._identify,
+    "diagnose": _Section._diagnose,
+    "control": lambda section, value, path: section._calls("control", value, path, p.CONTROL),
+    "program": lambda section, value, path: section._calls("program", value, path, p.PROGRAM),
+    "vendor": lambda section, value, path: section._calls("vendor", value, path, p.VENDOR),
+}
+_NEVER_KEYS: Mapping[str, _Handler] = {**_KEYS, "function": _Section._functions}
 
 
 def parse_window(value: object, place: Path, report: Report) -> Window | None | Literal[False]:
