@@ -33,8 +33,8 @@ class Passed(Protocol):
     def changes(self) -> bool: ...
 
 
-Relay = Callable[["Target | None", "Target | None"], "Passed | None"]
-"""``relay(said, heard)``: what a broker passes on of that; None stands for anything, or for nothing passed on."""
+Relay = Callable[["Target | None", "Target | None"], "Iterable[Passed]"]
+"""``relay(said, heard)``: what a broker passes on of that. None stands for anything."""
 
 
 class Words(NamedTuple):
@@ -145,29 +145,18 @@ class Ways:
         who, broker, protocol = str(grant.principal.id), grant.door.device, grant.door.protocol
         for hearer in self._plan.devices:
             for other in self._grants(hearer, broker, protocol) if hearer not in (who, broker) else ():
-                passed = relay(grant.target, other.target)
-                if passed is not None and self._left(grant, passed.said) and self._left(other, passed.heard):
-                    yield Way(
-                        who=who,
-                        to=hearer,
-                        protocol=protocol,
-                        what=passed.said.describe(),
-                        changes=passed.changes,
-                        rule=grant.rule,
-                        door=grant.door.name,
-                        through=broker,
-                        heard=other.rule,
-                        conditions=(*grant.conditions, *(f"for {hearer}: {one}" for one in other.conditions)),
-                    )
+                for passed in relay(grant.target, other.target):
+                    if self._left(grant, passed.said) and self._left(other, passed.heard):
+                        yield _relayed(grant, other, passed)
 
     def _told_by(self, broker: str, protocol: str, relay: Relay) -> Iterator[Way]:
         """A broker that is taken over says what it likes to those who listen to it."""
         for hearer in self._plan.devices:
             for grant in self._grants(hearer, broker, protocol) if hearer != broker else ():
-                passed = relay(None, grant.target)
-                if passed is not None and self._left(grant, passed.heard):
-                    what = passed.said.describe()
-                    yield Way(broker, hearer, protocol, what, passed.changes, grant.rule, grant.door.name)
+                for passed in relay(None, grant.target):
+                    if self._left(grant, passed.heard):
+                        what = passed.said.describe()
+                        yield Way(broker, hearer, protocol, what, passed.changes, grant.rule, grant.door.name)
 
     def _grants(self, who: str, device: str, protocol: str) -> tuple[Grant, ...]:
         key = who, device, protocol
@@ -267,6 +256,23 @@ def _direct(grant: Grant, *, broker: bool) -> Way:
         rule=grant.rule,
         door=grant.door.name,
         conditions=grant.conditions,
+    )
+
+
+def _relayed(grant: Grant, other: Grant, passed: Passed) -> Way:
+    """What one who has ``grant`` says and one who has ``other`` hears."""
+    hearer = str(other.principal.id)
+    return Way(
+        who=str(grant.principal.id),
+        to=hearer,
+        protocol=grant.door.protocol,
+        what=passed.said.describe(),
+        changes=passed.changes,
+        rule=grant.rule,
+        door=grant.door.name,
+        through=grant.door.device,
+        heard=other.rule,
+        conditions=(*grant.conditions, *(f"for {hearer}: {one}" for one in other.conditions)),
     )
 
 

@@ -20,7 +20,7 @@ from proxy.policy.ways import Words
 from proxy.protocols.modbus.actions import Call, Span
 from proxy.protocols.modbus.spec import PROTOCOL as MODBUS
 from proxy.protocols.mqtt.actions import Connect, Message, Subscription
-from proxy.protocols.mqtt.passing import passage
+from proxy.protocols.mqtt.passing import passages
 from proxy.protocols.mqtt.service import MqttService
 from proxy.protocols.mqtt.spec import PROTOCOL as MQTT
 
@@ -132,7 +132,7 @@ def _no_report(path: object, wrong: str, mend: str = "") -> None:
 
 def words(plan: Plan) -> Words:
     def relay(device: str, protocol: str) -> Relay | None:
-        return (lambda said, heard: passage(said, heard, BROKER)) if protocol == "mqtt" else None
+        return (lambda said, heard: passages(said, heard, BROKER)) if protocol == "mqtt" else None
 
     def stands(principal: Principal) -> bool:
         return refusal(principal, plan.devices[str(principal.id)]) is None

@@ -145,8 +145,8 @@ def _relay(site: Site, device: str, protocol: str) -> Relay | None:
     name = f"proxy.protocols.{protocol}.passing"
     if service is None or find_spec(name) is None:
         return None
-    passage = import_module(name).passage
-    return lambda said, heard: passage(said, heard, service.options)
+    passages = import_module(name).passages
+    return lambda said, heard: passages(said, heard, service.options)
 
 
 def _shown(site: Site, found: Reach, assumption: Assumption, output: str) -> str:

@@ -9,6 +9,8 @@ from proxy.protocols.mqtt.filters import Filter, contains, overlaps
 from proxy.protocols.mqtt.targets import Topics
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from proxy.core.action import Target
     from proxy.protocols.mqtt.service import MqttService
 
@@ -26,27 +28,29 @@ class Passage(NamedTuple):
     changes: bool
 
 
-def passage(said: Target | None, heard: Target | None, service: MqttService) -> Passage | None:
-    """What of ``said`` comes to one who may have ``heard``, or None. Both are bound; None stands for anything at all.
+def passages(said: Target | None, heard: Target | None, service: MqttService) -> tuple[Passage, ...]:
+    """What of ``said`` comes to one who may have ``heard``. Both are bound; None stands for anything at all.
 
     On a command topic nothing is said without the right to command (`outright`), so only `command` counts there.
     """
-    if said is None and heard is None:
-        return Passage(Topics("publish", ALL), Topics(HEARD, ALL), True)
     if not _is(said, SENT) or not _is(heard, (HEARD,)):
-        return None
-    sent = said if isinstance(said, Topics) else None
-    wanted = heard if isinstance(heard, Topics) else None
-    both = meet(sent.filter if sent else ALL, wanted.filter if wanted else ALL)
+        return ()
+    both = meet(said.filter if isinstance(said, Topics) else ALL, heard.filter if isinstance(heard, Topics) else ALL)
     if both is None:
-        return None
+        return ()
+    verbs = (said.verb,) if isinstance(said, Topics) else ("publish", "command")
+    return tuple(one for verb in verbs for one in _passages(verb, said, both, service))
+
+
+def _passages(verb: str, said: Target | None, both: Filter, service: MqttService) -> Iterator[Passage]:
     commands = [Filter(text) for text in service.commands]
-    possible = any(overlaps(one, both) for one in commands)
-    verb = sent.verb if sent else "command" if possible else "publish"
-    if (verb == "command" and not possible) or (verb != "command" and any(contains(one, both) for one in commands)):
-        return None
-    narrowed = replace(sent, filter=both) if sent else Topics(verb, both)
-    return Passage(narrowed, Topics(HEARD, both), verb == "command")
+    if verb == "command":
+        filters = [one for command in commands if (one := meet(both, command)) is not None]
+    else:
+        filters = [] if any(contains(one, both) for one in commands) else [both]
+    for one in dict.fromkeys(filters):
+        narrowed = replace(said, filter=one) if isinstance(said, Topics) else Topics(verb, one)
+        yield Passage(narrowed, Topics(HEARD, one), verb == "command")
 
 
 def _is(target: Target | None, verbs: frozenset[str] | tuple[str, ...]) -> bool:
