@@ -22,9 +22,9 @@ Path = tuple[str | int, ...]
 
 class Calendar:
     """All hours that the files declare; ``used`` gathers those that a rule names. A shift and a window cannot have the
-    same name: `when` does not say which it means."""
+    same name: `when` does not say which it means. ``now`` is in seconds since 1970."""
 
-    def __init__(self, shifts: Iterable[Draft[ShiftShape]], windows: Iterable[Draft[WindowShape]]) -> None:
+    def __init__(self, shifts: Iterable[Draft[ShiftShape]], windows: Iterable[Draft[WindowShape]], now: float) -> None:
         self.hours: dict[str, Hours] = {}
         self.shifts: dict[str, Voice] = {}
         self.windows: dict[str, Voice] = {}
@@ -34,7 +34,7 @@ class Calendar:
                 self._add(_shift(shift.shape, shift.voice))
         for window in windows:
             if self._is_first(window.claims("window"), "window", window.voice) and window.shape is not None:
-                self._add(_window(window.shape, window.voice))
+                self._add(_window(window.shape, window.voice, now))
         self.declared = {**self.shifts, **self.windows}
 
     def look_up(self, names: Sequence[str], path: Path, voice: Voice) -> tuple[str, ...]:
@@ -77,11 +77,11 @@ def _shift(shape: ShiftShape, voice: Voice) -> Shift | None:
             wrong = f"{day} is under extra too"
             voice.error(Finding.CONTRADICTION, path, wrong, "delete one of both")
         elif day.weekday() not in days:
-            wrong = f"{day} is a {DAYS[day.weekday()]}, on which the shift does not open anyway"
+            wrong = f"{day} ({DAYS[day.weekday()]}) is not among the days, so the shift does not open then anyway"
             voice.warn(path, wrong, "mend the date, or delete it")
     for day, path in extra.items():
-        if day.weekday() in days:
-            wrong = f"{day} is a {DAYS[day.weekday()]}, on which the shift opens anyway"
+        if day.weekday() in days and day not in without:
+            wrong = f"{day} ({DAYS[day.weekday()]}) is among the days, so the shift opens then anyway"
             voice.warn(path, wrong, "mend the date, or delete it")
     start, end = times.clock(shape.from_), times.clock(shape.to)
     origin = voice.origin(("shift",))
@@ -97,7 +97,7 @@ def _dates(texts: Sequence[str], key: str, voice: Voice) -> dict[date, Path]:
     return found
 
 
-def _window(shape: WindowShape, voice: Voice) -> Window | None:
+def _window(shape: WindowShape, voice: Voice, now: float) -> Window | None:
     if not _is_known(shape.zone, voice):
         return None
     origin = voice.origin(("window",))
@@ -105,6 +105,8 @@ def _window(shape: WindowShape, voice: Voice) -> Window | None:
     if found.span[0] >= found.span[1]:
         wrong = "the window closes before it opens"
         voice.error(Finding.CONTRADICTION, ("close",), wrong, f"write a time after {shape.open}")
+    elif found.span[1] <= now:
+        voice.warn(("close",), "that is over: the window does not open again", "delete the file, or give other times")
     return found
 
 

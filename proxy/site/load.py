@@ -139,7 +139,7 @@ class _Loader:
 
     def _calendar(self) -> Calendar:
         shifts = self._read(SHIFTS, self._shapes.shift, optional=True)
-        return Calendar(shifts, self._read(WINDOWS, self._shapes.window, optional=True))
+        return Calendar(shifts, self._read(WINDOWS, self._shapes.window, optional=True), self._now)
 
     def _cases(self, surfaces: SurfaceBuilder) -> Cases:
         drafts = self._read(TESTS, self._shapes.cases, optional=True)

@@ -18,9 +18,6 @@ Path = tuple[str | int, ...]
 
 LONGEST = 14 * 86_400.0
 """Seconds from now that a watch may last."""
-NO_TIME_BEFORE = 1_767_225_600.0
-"""2026-01-01. A clock that says less was never set, and a cell without one must start all the same (access.md 7)."""
-_EXAMPLE = '{ until: "2026-12-01T06:00:00+01:00", why: ..., then: alarm }'
 
 
 class Watch(NamedTuple):
@@ -39,14 +36,16 @@ class Watch(NamedTuple):
             return None
         if shape is None:
             wrong = f"{what} is watched, but it is not said until when and why"
-            self.voice.error(Finding.MISSING, (*path, "mode"), wrong, f"add 'monitor: {_EXAMPLE}'", key=True)
+            week = times.shown(self.now + LONGEST / 2)
+            mend = f'add for example \'monitor: {{ until: "{week}", why: "...", then: alarm }}\''
+            self.voice.error(Finding.MISSING, (*path, "mode"), wrong, mend, key=True)
             return None
         until = times.instant(shape.until)
         self._check(until, shape, (*path, "monitor", "until"), what)
         return Monitor(until, shape.why, shape.then, self.voice.origin((*path, "monitor"), key=True))
 
     def _check(self, until: float, shape: MonitorShape, path: Path, what: str) -> None:
-        if self.now < NO_TIME_BEFORE:
+        if self.now < times.NO_TIME_BEFORE:
             wrong = f"this machine's clock says {times.shown(self.now)}, so nobody knows how long {what} is watched yet"
             self.voice.warn(path, wrong, "set the clock")
         elif until > self.now + LONGEST:

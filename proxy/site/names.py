@@ -14,7 +14,7 @@ SPEAKER_PATTERN = f"{WILD_PATTERN}|^role:[a-z0-9][a-z0-9._-]{{0,63}}$|^mbaps:[^*
 WHO_PATTERN = f"{ID_PATTERN}|^mbaps:[^* ][^*]{{0,63}}$"
 HOST_PATTERN = "^[A-Za-z0-9:]([A-Za-z0-9._:-]{0,251}[A-Za-z0-9:])?$"
 URI_PATTERN = "^[a-z][a-z0-9+.-]*:[!-~]{1,240}$"
-ZONE_PATTERN = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"
+ZONE_PATTERN = "^(?!right/|posix/)[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"
 BECAUSE_PATTERN = "^([a-z0-9][a-z0-9._-]{0,63}/)?[a-z0-9][a-z0-9._-]{0,63}$"
 
 ID_WORDS = "a name has a-z, 0-9, '-', '.', '_', starts with a letter or digit, and has at most 64 characters"

@@ -50,10 +50,17 @@ def split(text: str) -> Line:
     """Raises ValueError with what is wrong."""
     match = _LINE.fullmatch(text) if len(text) <= LONGEST else None
     if match is None:
-        what = "compares with '=': it takes '=='" if re.search(r"[^=!<>]=[^=]", text) else "compares nothing"
-        raise ValueError(f"{text[:60]!r} {what}")
+        raise ValueError(f"{text[:60]!r} {_why_not(text)}")
     fresh = FRESH if match["fresh"] is None else quantities.duration(match["fresh"])
     return Line(match["point"], match["compare"], float(match["value"]), fresh)
+
+
+def _why_not(text: str) -> str:
+    if len(text) > LONGEST:
+        return f"is longer than {LONGEST} characters"
+    if re.search(r"==|!=|<|>", text):
+        return "compares no value with a number"
+    return "compares with '=', and '==' is meant" if "=" in text else "compares nothing"
 
 
 class Points:

@@ -18,6 +18,8 @@ CLOCK_PATTERN = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 DAY_PATTERN = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}$"
 LOCAL_PATTERN = "^20[0-9]{2}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]$"
 INSTANT_PATTERN = r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+NO_TIME_BEFORE = 1_767_225_600.0
+"""2026-01-01. A clock that says less was never set, and a cell without one must start all the same (access.md 7)."""
 
 
 def clock(text: str) -> time:

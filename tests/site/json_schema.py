@@ -59,12 +59,15 @@ def _patterns(argument: dict[str, Schema], value: Any, root: Schema, path: str, 
     ]
 
 
-def _additional(argument: bool, value: Any, root: Schema, path: str, schema: Schema) -> list[str]:
-    if argument or not isinstance(value, dict):
+def _additional(argument: bool | Schema, value: Any, root: Schema, path: str, schema: Schema) -> list[str]:
+    if argument is True or not isinstance(value, dict):
         return []
     patterns = schema.get("patternProperties", {})
     known = schema.get("properties", {})
-    return [f"{path}.{k}: additional" for k in value if k not in known and not any(re.search(p, k) for p in patterns)]
+    more = [key for key in value if key not in known and not any(re.search(p, key) for p in patterns)]
+    if argument is False:
+        return [f"{path}.{key}: additional" for key in more]
+    return [fault for key in more for fault in faults(argument, value[key], root, f"{path}.{key}")]
 
 
 def _required(argument: list[str], value: Any, root: Schema, path: str, schema: Schema) -> list[str]:
@@ -94,6 +97,8 @@ def _simple(keyword: str, argument: Any, value: Any) -> bool:
             return not isinstance(value, str) or re.search(argument, value) is not None
         case "minimum":
             return not isinstance(value, int | float) or value >= argument
+        case "exclusiveMinimum":
+            return not isinstance(value, int | float) or value > argument
         case "maximum":
             return not isinstance(value, int | float) or value <= argument
         case "minLength":
@@ -131,6 +136,7 @@ _CHECKS: dict[str, Any] = {
             "const",
             "pattern",
             "minimum",
+            "exclusiveMinimum",
             "maximum",
             "minLength",
             "maxLength",

@@ -1,25 +1,36 @@
-"""Each mistake is told once, at its line, with the nearest name and how to mend it: the table is in mistakes.yaml."""
+"""Each mistake is told once, at its line, with the nearest name and how to mend it: see mistakes.yaml and its twin."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.site.folder import CONFIG, PARISH, SOUND, STAFF, TOWER, changed, lines, load
+from tests.site.folder import CONFIG, FULL, PARISH, SOUND, STAFF, TOWER, Files, changed, lines, load
 
-MISTAKES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("mistakes.yaml").read_text("utf-8"))
+BASES: Mapping[str, Mapping[str, str]] = {"mistakes.yaml": SOUND, "mistakes_policy.yaml": FULL}
+MISTAKES: list[dict[str, Any]] = [
+    {**case, "base": base}
+    for name, base in BASES.items()
+    for case in yaml.safe_load(Path(__file__).with_name(name).read_text("utf-8"))
+]
 
 
-def test_the_sound_site_has_no_problem(tmp_path: Path) -> None:
-    assert lines(load(tmp_path, SOUND)) == []
+def mistaken(case: Mapping[str, Any]) -> Files:
+    return changed(case["file"], case["old"], case["new"], case["base"])
+
+
+@pytest.mark.parametrize("files", [SOUND, FULL])
+def test_the_sound_sites_have_no_problem(files: Mapping[str, str], tmp_path: Path) -> None:
+    assert lines(load(tmp_path, files)) == []
 
 
 @pytest.mark.parametrize("case", MISTAKES, ids=[case["name"] for case in MISTAKES])
 def test_mistake(case: dict[str, Any], tmp_path: Path) -> None:
-    loaded = load(tmp_path, changed(case["file"], case["old"], case["new"]))
+    loaded = load(tmp_path, mistaken(case))
     assert lines(loaded) == case["says"]
     errors = [problem for problem in loaded.problems if not problem.warning]
     assert (loaded.site is None) == bool(errors)
@@ -27,7 +38,7 @@ def test_mistake(case: dict[str, Any], tmp_path: Path) -> None:
 
 def test_names_of_cases_are_unique() -> None:
     names = [case["name"] for case in MISTAKES]
-    assert len(names) == len(set(names)) > 100
+    assert len(names) == len(set(names)) > 180
 
 
 def test_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:

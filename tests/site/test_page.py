@@ -8,7 +8,8 @@ from typing import get_args
 from pydantic import BaseModel
 
 from proxy.site import Finding
-from proxy.site.shapes import DeviceShape, RoleShape, SiteShape, SurfaceShape
+from proxy.site.policy_shapes import CasesShape, RoleShape, ShiftShape, SurfaceShape, WindowShape
+from proxy.site.shapes import DeviceShape, SiteShape
 
 PAGE = (Path(__file__).parents[2] / "docs" / "site.md").read_text("utf-8")
 
@@ -25,8 +26,9 @@ def keys(kind: object) -> set[str]:
 
 
 def test_every_key_is_told() -> None:
-    told = keys(SiteShape) | keys(DeviceShape) | keys(RoleShape) | keys(SurfaceShape)
-    assert len(told) > 35
+    shapes = (SiteShape, DeviceShape, RoleShape, ShiftShape, WindowShape, SurfaceShape, CasesShape)
+    told = set().union(*map(keys, shapes))
+    assert len(told) > 55
     assert [key for key in sorted(told) if f"`{key}" not in PAGE and f".{key}`" not in PAGE] == []
 
 

@@ -13,14 +13,37 @@ import yaml
 from proxy.cli.site import protocols
 from proxy.site.schema import schemas
 from tests.site.bell import BELL
-from tests.site.folder import CONFIG, PARISH, SEXTON, SOUND, STAFF, TOWER, WARDEN, changed, load
+from tests.site.folder import (
+    CONFIG,
+    FEAST,
+    FULL,
+    GATE,
+    MATINS,
+    PARISH,
+    SEXTON,
+    SOUND,
+    STAFF,
+    TOWER,
+    VIGIL,
+    WARDEN,
+    changed,
+    load,
+)
 from tests.site.json_schema import faults
-from tests.site.test_mistakes import MISTAKES
+from tests.site.test_mistakes import MISTAKES, mistaken
 
 TOP = Path(__file__).parents[2]
 COMMITTED = TOP / "docs" / "schema"
 DEMO = [TOP / CONFIG, *(TOP / "policies").rglob("*.yaml"), *(TOP / "fingerprints").rglob("*.yaml")]
-KIND = {CONFIG: "bulkhead", TOWER: "device", SEXTON: "device", WARDEN: "device", STAFF: "role", PARISH: "surface"}
+KIND = {
+    CONFIG: "bulkhead",
+    **dict.fromkeys((TOWER, SEXTON, WARDEN, GATE), "device"),
+    STAFF: "role",
+    MATINS: "shift",
+    FEAST: "window",
+    PARISH: "surface",
+    VIGIL: "test",
+}
 
 
 def parsed(protocols: Any) -> dict[str, Any]:
@@ -43,15 +66,18 @@ def test_demo_file_names_its_schema_and_fits_it(path: Path) -> None:
     assert faults(json.loads(schema.read_text("utf-8")), yaml.safe_load(text)) == []
 
 
-@pytest.mark.parametrize("file", SOUND)
+@pytest.mark.parametrize("file", FULL)
 def test_a_sound_file_fits(file: str) -> None:
-    assert faults(parsed({"bell": BELL})[KIND[file]], yaml.safe_load(SOUND[file])) == []
+    for base in (SOUND, FULL):
+        if file in base:
+            assert faults(parsed({"bell": BELL})[KIND[file]], yaml.safe_load(base[file])) == []
 
 
 # Faults of form. What an editor cannot know is what other files say.
 OF_FORM = {
     "unknown key", "is missing", "is not known here", "must be text", "must be a whole number", "must be at",
-    "is not a name", "is not a speaker", "is not one speaker", "the list is empty",
+    "is not a name", "is not a speaker", "is not one speaker", "the list is empty", "must be a number",
+    "is not a time zone", "is not a time of day", "is not a day", "compares",
 }  # fmt: skip
 
 
@@ -61,7 +87,7 @@ OF_FORM = {
     ids=lambda case: str(case["name"]),
 )
 def test_mistakes_of_form_show_in_an_editor_too(case: dict[str, Any]) -> None:
-    text = changed(case["file"], case["old"], case["new"])[case["file"]]
+    text = mistaken(case)[case["file"]]
     assert faults(parsed({"bell": BELL})[KIND[case["file"]]], yaml.safe_load(text)) != []
 
 
