@@ -36,18 +36,19 @@ class Probe(NamedTuple):
 
 
 class Plant(NamedTuple):
-    """``wall`` says which hours are open, ``seen`` (device, cell, value, when) what devices told; asked is at 0.0."""
+    """``wall`` says which hours are open (None: none are known), ``seen`` (device, cell, value, when) what devices told;
+    questions are asked at 0.0."""
 
     surfaces: tuple[Surface, ...]
     roles: tuple[Role, ...] = ROLES
-    wall: float = 0.0
+    wall: float | None = None
     seen: tuple[tuple[str, int, float, float], ...] = ()
 
     def policy(self) -> Policy:
         return compile_policy(self.surfaces, self.roles, INVENTORY, circumstances=self.circumstances())
 
     def circumstances(self) -> Circumstances:
-        known = Circumstances(HOURS, self.wall)
+        known = Circumstances(() if self.wall is None else HOURS, self.wall or 0.0)
         known.watch((device, cell(number)) for device, number, _, _ in self.seen)
         for device, number, value, when in self.seen:
             known.observe(device, cell(number), value, when)
