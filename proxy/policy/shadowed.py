@@ -2,73 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import hashlib
+from typing import TYPE_CHECKING
 
 from proxy.core.reason import Reason
-from proxy.core.verdict import Verdict
-from proxy.policy.shadow import MONITOR, Watched, lenient, replacing, touched, watched
+from proxy.policy.compile import compile_policy
+from proxy.policy.doubled import Doubled, Lenient, MonitorCounts, Shadow
+from proxy.policy.rates import Rates
+from proxy.policy.shadow import MONITOR, Watched, candidate, enforced, lenient, replacing, touched, watched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from proxy.core.action import Action
+    from proxy.core.hours import Hours
+    from proxy.core.inventory import Device
     from proxy.core.origin import RuleRef
     from proxy.core.principal import Principal
-    from proxy.core.surface import Surface
+    from proxy.core.process import Point
+    from proxy.core.surface import Role, Surface
     from proxy.policy.authority import Authority
+    from proxy.policy.circumstances import Circumstances
     from proxy.policy.compile import Policy
 
-_STANDS = frozenset({Reason.NEVER_RULE, Reason.ENGINE_ERROR})
-"""What is refused in a surface in monitor, too."""
-
-
-class Figures:
-    """How often the candidate said otherwise, by what is in monitor. Written by the event loop, read by any thread."""
-
-    __slots__ = ("would_allow", "would_refuse")
-
-    def __init__(self) -> None:
-        self.would_refuse = 0
-        self.would_allow = 0
-
-
-class MonitorCounts:
-    """One object for the life of a process: a reload goes on counting. Names are those of the files, not of peers."""
-
-    def __init__(self) -> None:
-        self._of: dict[tuple[str, str], Figures] = {}
-
-    def of(self, ref: RuleRef) -> Figures:
-        name = ref.surface, ref.name
-        found = self._of.get(name)
-        if found is None:
-            found = self._of[name] = Figures()
-        return found
-
-
-class Shadow(NamedTuple):
-    """The candidate, and whom to blame for what it says. ``by_name`` are all things in monitor, ``replaced`` leads from
-    a rule in force to the one that is to take its place, ``whole`` are surfaces that are in monitor as a whole."""
-
-    policy: Policy
-    devices: frozenset[str]
-    by_name: Mapping[tuple[str, str], RuleRef]
-    replaced: Mapping[tuple[str, str], RuleRef]
-    whole: Mapping[str, RuleRef]
-    counts: MonitorCounts
-
-    def blame(self, verdict: Verdict, would: Verdict) -> RuleRef:
-        """The thing in monitor that makes the difference: the candidate's rule itself, the rule in the place of the
-        one in force, or the surface. A compound request may be none of these; then it is the candidate's rule."""
-        said, name = verdict.rule, (would.rule.surface, would.rule.name)
-        found = self.by_name.get(name) or self.replaced.get((said.surface, said.name))
-        return found or self.whole.get(would.rule.surface) or self.whole.get(said.surface) or would.rule
+__all__ = ["MonitorCounts", "Shadowed", "compile_shadowed"]
 
 
 class Shadowed:
     """``enforced`` is compiled of `shadow.enforced`, ``candidate`` of `shadow.candidate` at the same ``now`` (seconds
-    since 1970) with rates and faults of its own; None if nothing is in monitor. Two policies that are not asked for
-    the same device cost nothing."""
+    since 1970) with rates and faults of its own; None if nothing is in monitor. It stands where a `Policy` would, and a
+    device about which nothing is in monitor is asked about once, as there."""
 
     def __init__(
         self,
@@ -77,14 +39,17 @@ class Shadowed:
         surfaces: Sequence[Surface],
         now: float,
         counts: MonitorCounts | None = None,
+        rates: Rates | None = None,
     ) -> None:
         self.enforced = enforced
         self.candidate = candidate
-        self.watched: tuple[Watched, ...] = watched(surfaces, now)
+        self.surfaces = tuple(surfaces)
+        self.monitored: tuple[Watched, ...] = watched(surfaces, now)
         self.counts = MonitorCounts() if counts is None else counts
+        self._rates = Rates() if rates is None else rates
         self._lenient = lenient(surfaces, now)
         self._record_first = frozenset(d for s in surfaces if s.record_first for d in s.members)
-        self._shadow = None if candidate is None else self._cast(candidate, surfaces, now)
+        self._shadow = None if candidate is None else self._cast(candidate, now)
 
     def open(self, principal: Principal, device: str, protocol: str) -> Authority | Lenient | Doubled:
         """As `Policy.open`: total."""
@@ -94,98 +59,88 @@ class Shadowed:
             return authority
         free = self._lenient.get(device)
         asked = authority if free is None else Lenient(authority, free, device in self._record_first)
-        candidate = shadow.policy.open(principal, device, protocol)
-        if candidate.connect.reason is Reason.ENGINE_ERROR:
+        beside = shadow.policy.open(principal, device, protocol)
+        if beside.connect.reason is Reason.ENGINE_ERROR:
             return asked  # it could not be made, which is counted; what it says is not what the files say
-        doubled = Doubled(asked, candidate, shadow)
+        doubled = Doubled(asked, beside, shadow)
         connect = doubled.connect
         if connect.would is not None and not connect.allowed:
             # Nothing will be asked on this link; what is refused at the door is counted at the door.
             self.counts.of(shadow.blame(connect, connect.would)).would_allow += 1
         return doubled
 
-    def _cast(self, candidate: Policy, surfaces: Sequence[Surface], now: float) -> Shadow:
-        refs = {(one.ref.surface, one.ref.name): one.ref for one in self.watched}
-        whole = {s.name: refs[s.name, MONITOR] for s in surfaces if s.monitor and (s.name, MONITOR) in refs}
-        return Shadow(candidate, touched(surfaces, now), refs, replacing(surfaces, now), whole, self.counts)
+    def replaced(
+        self,
+        surfaces: Sequence[Surface],
+        roles: Sequence[Role],
+        devices: Mapping[str, Device],
+        hours: Sequence[Hours] = (),
+        *,
+        now: float,
+    ) -> Shadowed:
+        """As `Policy.replaced`, at another time. What was counted and spent stays so. Raises `PolicyError`."""
+        first = self.enforced.replaced(enforced(surfaces, now), roles, devices, hours)
+        beside, second = candidate(surfaces, now), None
+        if beside and self.candidate is not None:
+            second = self.candidate.replaced(beside, roles, devices, hours)
+        elif beside:
+            circumstances = self.enforced.circumstances
+            second = compile_policy(beside, roles, devices, hours, rates=self._rates, circumstances=circumstances)
+        return Shadowed(first, second, surfaces, now, self.counts, self._rates)
 
+    def concerned(self, old: Shadowed) -> frozenset[str]:
+        """As `Policy.concerned`. Also devices about which something else is in monitor now."""
+        found = set(self.enforced.concerned(old.enforced))
+        found.update(device for device, _ in self._lenient.items() ^ old._lenient.items())
+        found.update(self._watches() ^ old._watches())
+        if self.candidate is not None and old.candidate is not None:
+            found.update(self.candidate.concerned(old.candidate) & self._watches())
+        if {one.ref: one.monitor for one in self.monitored} != {one.ref: one.monitor for one in old.monitored}:
+            found.update(self._watches())
+        return frozenset(found)
 
-class Lenient:
-    """A device in surfaces that are all in monitor: whatever no `never` forbids is let through by ``rule``."""
+    def timed(self, hours: Iterable[str]) -> frozenset[str]:
+        """As `Policy.timed`."""
+        names = frozenset(hours)
+        return self.enforced.timed(names) | (frozenset() if self.candidate is None else self.candidate.timed(names))
 
-    __slots__ = ("_authority", "_record_first", "_rule")
-
-    def __init__(self, authority: Authority, rule: RuleRef, record_first: bool) -> None:
-        self._authority = authority
-        self._rule = rule
-        self._record_first = record_first
-
-    @property
-    def connect(self) -> Verdict:
-        return Verdict(self._rule, reusable=True)
-
-    def decide_all(self, actions: Sequence[Action], now: float, recorded: bool = False) -> Verdict:
-        """Each action by itself, since the first that no rule allows would hide a later one that is forbidden."""
-        if not actions:
-            return self._authority.decide_all(actions, now, recorded)
-        for action in actions:
-            verdict = self._authority.decide(action, now, recorded)
-            if verdict.reason in _STANDS:
-                return verdict if len(actions) == 1 else _part(action, verdict)
-        record_first = self._record_first and any(action.changes for action in actions)
-        return Verdict(self._rule, reusable=True, record_first=record_first)
-
-
-class Doubled:
-    """What one speaker may do to a device about which the candidate may think otherwise. See
-    `proxy.gateway.ports.Authority`."""
-
-    __slots__ = ("_authority", "_candidate", "_shadow")
-
-    def __init__(self, authority: Authority | Lenient, candidate: Authority, shadow: Shadow) -> None:
-        self._authority = authority
-        self._candidate = candidate
-        self._shadow = shadow
+    def watched(self) -> frozenset[tuple[str, Point]]:
+        """As `Policy.watched`."""
+        return self.enforced.watched() | (frozenset() if self.candidate is None else self.candidate.watched())
 
     @property
-    def connect(self) -> Verdict:
-        found = self._authority.connect
-        # A copy: the authority keeps its own for other links, and for other candidates.
-        verdict = Verdict(found.rule, found.reason, detail=found.detail, nearest=found.nearest)
-        self._compare(verdict, self._candidate.connect)
-        return verdict
+    def digest(self) -> str:
+        """As `Policy.digest`: what is in monitor means something, too."""
+        if self.candidate is None:
+            return self.enforced.digest
+        told = [(str(one.ref), one.monitor.until, one.monitor.then) for one in self.monitored]
+        both = f"{self.enforced.digest} {self.candidate.digest} {told}"
+        return hashlib.sha256(both.encode()).hexdigest()
 
-    def decide_all(self, actions: Sequence[Action], now: float, recorded: bool = False) -> Verdict:
-        """What is in force decides. Never reusable: each message is counted.
+    def _watches(self) -> frozenset[str]:
+        return frozenset() if self._shadow is None else self._shadow.devices
 
-        A message that is held for its record is decided twice; the candidate books and counts it the last time.
-        """
-        verdict = self._authority.decide_all(actions, now, recorded)
-        verdict.reusable = False
-        last = recorded or verdict.reason is not None or not verdict.record_first
-        would = self._compare(verdict, self._candidate.decide_all(actions, now, last))
-        if would is not None and last:
-            figures = self._shadow.counts.of(self._shadow.blame(verdict, would))
-            if would.allowed:
-                figures.would_allow += 1
-            else:
-                figures.would_refuse += 1
-        return verdict
-
-    def _compare(self, verdict: Verdict, would: Verdict) -> Verdict | None:
-        """Sets ``verdict.would`` where the candidate allows what is refused or refuses what is allowed. One that could
-        not decide says nothing: its faults are counted (`Policy.faults`) and are nobody's answer."""
-        if would.allowed == verdict.allowed or would.reason is Reason.ENGINE_ERROR:
-            return None
-        if would.reason is Reason.DEFAULT_DENY:
-            blamed = self._shadow.blame(verdict, would)
-            if blamed.name != MONITOR:  # "no rule allows this" names the rule that was to
-                would = Verdict(blamed, would.reason, detail=would.detail, nearest=would.nearest)
-        verdict.would = would
-        return would
+    def _cast(self, policy: Policy, now: float) -> Shadow:
+        refs: dict[tuple[str, str], RuleRef] = {(one.ref.surface, one.ref.name): one.ref for one in self.monitored}
+        whole = {s.name: refs[s.name, MONITOR] for s in self.surfaces if s.monitor and (s.name, MONITOR) in refs}
+        return Shadow(policy, touched(self.surfaces, now), refs, replacing(self.surfaces, now), whole, self.counts)
 
 
-def _part(action: Action, verdict: Verdict) -> Verdict:
-    why = verdict.reason
-    detail = f"{action.describe()}: {why.code} {verdict.detail or why.sentence}" if why is not None else ""
-    return Verdict(verdict.rule, Reason.PART_REFUSED, detail=detail, nearest=verdict.nearest)
+def compile_shadowed(
+    surfaces: Sequence[Surface],
+    roles: Sequence[Role],
+    devices: Mapping[str, Device],
+    hours: Sequence[Hours] = (),
+    *,
+    now: float,
+    rates: Rates | None = None,
+    circumstances: Circumstances | None = None,
+    counts: MonitorCounts | None = None,
+) -> Shadowed:
+    """As `compile_policy`. ``now`` is seconds since 1970: what is in monitor until then. Raises `PolicyError`."""
+    first = compile_policy(enforced(surfaces, now), roles, devices, hours, rates=rates, circumstances=circumstances)
+    beside, spent = candidate(surfaces, now), Rates()
+    second = None
+    if beside:
+        second = compile_policy(beside, roles, devices, hours, rates=spent, circumstances=first.circumstances)
+    return Shadowed(first, second, surfaces, now, counts, spent)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,12 +15,14 @@ from proxy.protocols.mqtt import texts as mqtt
 from proxy.protocols.mqtt.actions import Connect, Message, Subscription
 from proxy.protocols.mqtt.asking import asked_by, asked_by_will
 from proxy.protocols.mqtt.packets import Publish, Will
-from proxy.protocols.mqtt.properties import Properties
 from proxy.protocols.mqtt.service import MqttService
 from proxy.protocols.mqtt.strings import split_share
 from tests.modbus.strategies import any_pdus, requests, units
 from tests.mqtt import packet_strategies as mq
 from tests.mqtt import table
+
+if TYPE_CHECKING:
+    from proxy.protocols.mqtt.properties import Properties
 
 COMMANDS = MqttService(commands=("cmd/#", "+/set"))
 DEAR = st.sampled_from(

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from proxy.core.reason import Reason
 from proxy.core.surface import Monitor, Rate, Rule, Surface
 from proxy.policy import reference
-from proxy.policy.compile import compile_policy
 from proxy.policy.shadow import candidate, enforced, lenient, next_end, touched, watched
-from proxy.policy.shadowed import MonitorCounts, Shadowed
+from proxy.policy.shadowed import Shadowed, compile_shadowed
 from tests.policy.probes import INVENTORY, QUESTIONS, ROLES, Plant, Probe
 from tests.policy.toy import Broken, devices, never, origin, read, reads, rule, surface, who, write, writes
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from proxy.core.origin import RuleRef
     from proxy.core.surface import Never, Role
 
+INSIDE = devices("plc", "robot", "scada", "mes")
 NOW = 1_000.0
 UNTIL = 2_000.0
 WATCH = Monitor(UNTIL, "new recipe", "enforce", origin(5))
@@ -39,14 +39,7 @@ def monitored(one: Any, then: str = "enforce", replaces: tuple[str, ...] = ()) -
 def side_by_side(
     surfaces: Sequence[Surface], now: float = NOW, roles: Sequence[Role] = (), inventory: Any = None
 ) -> Shadowed:
-    inventory = inventory or devices("plc", "robot", "scada", "mes")
-    beside = candidate(surfaces, now)
-    return Shadowed(
-        compile_policy(enforced(surfaces, now), roles, inventory),
-        compile_policy(beside, roles, inventory) if beside else None,
-        surfaces,
-        now,
-    )
+    return compile_shadowed(surfaces, roles, inventory or INSIDE, now=now)
 
 
 def counted(shadowed: Shadowed, ref: RuleRef) -> tuple[int, int]:
@@ -105,7 +98,7 @@ class TestTime:
         zone = surface(READS, SETPOINT, NARROW)
         shadowed = side_by_side([zone], UNTIL)
         scada = shadowed.open(SCADA, "plc", "toy")
-        assert not shadowed.watched
+        assert not shadowed.monitored
         assert scada.decide_all((write(40, 7),), 0.0).rule == NARROW.ref
         assert scada.decide_all((write(40, 101),), 0.0).reason is Reason.VALUE_OUTSIDE
         assert scada.decide_all((write(41, 7),), 0.0).reason is Reason.DEFAULT_DENY
@@ -115,7 +108,7 @@ class TestTime:
     def test_one_that_alarms_is_watched_on(self) -> None:
         zone = surface(READS, monitored(rule("more", ["mes"], reads(0, 9)), then="alarm"))
         shadowed = side_by_side([zone], UNTIL + 1)
-        assert [one.overdue(UNTIL + 1) for one in shadowed.watched] == [True]
+        assert [one.overdue(UNTIL + 1) for one in shadowed.monitored] == [True]
         assert not shadowed.open(MES, "plc", "toy").decide_all((read(5),), 0.0).allowed
 
     def test_a_surface_when_its_time_is_over_is_enforced(self) -> None:
@@ -137,7 +130,7 @@ class TestSurface:
         assert scada.decide_all((read(5),), 0.0).would is None
         would = scada.decide_all((read(50),), 0.0).would
         assert would is not None and str(would.rule) == "cell/default"
-        assert counted(shadowed, shadowed.watched[0].ref) == (1, 0)
+        assert counted(shadowed, shadowed.monitored[0].ref) == (1, 0)
 
     def test_a_never_hides_behind_no_other_part_of_a_request(self) -> None:
         scada = side_by_side([self.ZONE]).open(SCADA, "plc", "toy")
@@ -150,9 +143,9 @@ class TestSurface:
         scada = shadowed.open(SCADA, "plc", "toy")
         assert scada.decide_all((write(50, 1),), 0.0).record_first
         assert not scada.decide_all((read(5),), 0.0).record_first
-        assert counted(shadowed, shadowed.watched[0].ref) == (0, 0)
+        assert counted(shadowed, shadowed.monitored[0].ref) == (0, 0)
         scada.decide_all((write(50, 1),), 0.1, recorded=True)
-        assert counted(shadowed, shadowed.watched[0].ref) == (1, 0)
+        assert counted(shadowed, shadowed.monitored[0].ref) == (1, 0)
 
     def test_a_device_that_is_in_a_surface_in_force_too_is_not_weakened(self) -> None:
         other = surface(rule("own", ["scada"], reads(0, 0), surface="other"), name="other")
@@ -240,14 +233,37 @@ class TestErrors:
         assert shadowed.candidate.faults.count == 1
 
 
-def test_counts_go_on_over_a_reload() -> None:
-    counts = MonitorCounts()
-    zones = [surface(READS, SETPOINT, NARROW)]
-    for _ in range(2):
-        one = side_by_side(zones)
-        again = Shadowed(one.enforced, one.candidate, zones, NOW, counts)
-        again.open(SCADA, "plc", "toy").decide_all((write(41, 1),), 0.0)
-    assert counts.of(NARROW.ref).would_refuse == 2
+class TestReload:
+    def test_counts_and_rates_go_on(self) -> None:
+        slow = monitored(rule("slow", ["scada"], writes(40, 41), rate=Rate(1, 60.0)), replaces=("setpoint",))
+        before = side_by_side([surface(READS, SETPOINT, slow)])
+        before.open(SCADA, "plc", "toy").decide_all((write(41, 1),), 0.0)
+        after = before.replaced([surface(SETPOINT, slow)], (), INSIDE, now=NOW)
+        verdict = after.open(SCADA, "plc", "toy").decide_all((write(41, 1),), 1.0)
+        assert verdict.would is not None and verdict.would.reason is Reason.RATE_SPENT
+        assert counted(after, slow.ref) == (1, 0)
+
+    def test_links_are_decided_again_where_something_is_monitored_anew_or_no_more(self) -> None:
+        other = surface(rule("own", ["scada"], reads(0, 9), to=["robot"], surface="b"), name="b", members=["robot"])
+        plain = [replace(surface(READS, SETPOINT), mark="1"), other]
+        watching = [replace(surface(READS, SETPOINT, NARROW), mark="2"), other]
+        before = side_by_side(plain)
+        begun = before.replaced(watching, (), INSIDE, now=NOW)
+        ended = begun.replaced(plain, (), INSIDE, now=NOW)
+        in_force = begun.replaced(watching, (), INSIDE, now=UNTIL)
+        assert begun.concerned(before) == ended.concerned(begun) == in_force.concerned(begun) == {"plc"}
+        assert begun.replaced(watching, (), INSIDE, now=NOW + 1).concerned(begun) == frozenset()
+        assert len({before.digest, begun.digest, in_force.digest}) == 3
+        assert ended.digest == before.digest
+
+    def test_a_surface_that_goes_into_monitor_concerns_its_devices(self) -> None:
+        zone = surface(READS)
+        before = side_by_side([zone])
+        after = before.replaced([replace(zone, monitor=WATCH)], (), INSIDE, now=NOW)
+        assert after.concerned(before) == {"plc"}
+        assert after.open(SCADA, "plc", "toy").decide_all((read(50),), 0.0).allowed
+        again = after.replaced([zone], (), INSIDE, now=NOW)
+        assert not again.open(SCADA, "plc", "toy").decide_all((read(50),), 0.0).allowed
 
 
 def _mixed(plant: Plant, picks: list[int]) -> Plant:
