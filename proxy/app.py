@@ -1,4 +1,4 @@
-"""The composition root: a validated `Site` becomes a running gateway. The only place that knows concrete classes.
+"""The composition root: a site becomes a running gateway. The only place that knows concrete classes.
 
 Order of start: limits of the process, keys, policy, audit, sockets; only when all of it holds does anything listen.
 Order of stop: listeners, answers under way, links, devices, and the audit last, so that every end is on record.
@@ -10,51 +10,42 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy import keys
-from proxy.audit.record import Record, rfc3339
+from proxy.audit.record import Record
 from proxy.audit.writer import AuditBusyError, AuditWriter
+from proxy.change.judging import Judging
+from proxy.change.reload import Attempt, Reloader, Surroundings, TakeError
+from proxy.entrances import entrances, limits
 from proxy.gateway.gateway import Gateway
-from proxy.gateway.ports import Entrance, Judges, Limits, Timing
-from proxy.identity.identify import Identifier
-from proxy.identity.sources.address import Address
-from proxy.identity.sources.mac_ip import MacIp
-from proxy.identity.sources.syn import Syn
-from proxy.identity.sources.x509 import X509
+from proxy.gateway.ports import Timing
 from proxy.identity.syn import read_saved_syn
 from proxy.journal import AuditJournal
-from proxy.pki.certificate import CertificateReader
+from proxy.live import Live
 from proxy.pki.revocation import RevocationList
 from proxy.pki.revoked import RevocationError
-from proxy.policy.check import run_tests
-from proxy.policy.compile import Policy, PolicyError, compile_policy
-from proxy.protocols.base import Watched
-from proxy.site.outright import refused_outright
+from proxy.policy.compile import PolicyError
 from proxy.telemetry.admin import AdminBindError, AdminServer, Probes
 from proxy.telemetry.counters import Counters
-from proxy.telemetry.heartbeat import STALL, Heartbeat
-from proxy.telemetry.metrics import Reload, Sources, registry
+from proxy.telemetry.heartbeat import Heartbeat
+from proxy.telemetry.metrics import Sources, registry
 from proxy.telemetry.notify import ServiceManager
-from proxy.telemetry.status import AuditStatus, Check, DeviceStatus, ListenerStatus, Status
+from proxy.versions.store import Version, Versions
+from proxy.view import View
 
 if TYPE_CHECKING:
-    from proxy.core.reason import Reason
-    from proxy.core.surface import RuleTest
+    from proxy.change.start import Beginning
     from proxy.protocols.base import ProtocolSpec
     from proxy.site import Site
-    from proxy.site.model import Listener
 
-RESERVED_FDS = 64
-"""File descriptors that no client may use up: audit, admin, reloads (T48)."""
 POLL = 0.25
-"""Seconds between looks at the deny list: a revoked certificate is cut within a second."""
+"""Seconds between looks at the clock and at the deny list: what ended is cut within a second."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,18 +67,25 @@ class World:
 class App:
     """One gateway process. Built inside its event loop; `start`, then `run` until the event is set."""
 
-    def __init__(self, site: Site, config: Path, protocols: Mapping[str, ProtocolSpec], world: World) -> None:
+    def __init__(self, beginning: Beginning, config: Path, protocols: Mapping[str, ProtocolSpec], world: World) -> None:
         """Raises StartError."""
-        self._site = site
+        site = beginning.site
+        self._beginning = beginning
         self._config = config
+        self._protocols = protocols
         self._world = world
         self._started = world.wall()
         self._loop = asyncio.get_running_loop()
         self._service_manager = ServiceManager(world.environ)
         self._heartbeat = Heartbeat(world.clock)
         self._counters = Counters()
-        self._policy = _compile(site, protocols)
-        self._watched = Watched()
+        self._versions = Versions(site.state / "policy")
+        self._judging = Judging()
+        try:
+            self._live = Live(site, world.wall)
+            opened = entrances(site, protocols)
+        except (PolicyError, keys.UnusableError) as error:
+            raise StartError(str(error)) from None
         self._revoked = _deny_list(site)
         self._audit = AuditWriter(
             site.state / "audit",
@@ -95,19 +93,21 @@ class App:
             monotonic=world.clock,
             call_soon=self._loop.call_soon_threadsafe,
         )
+        self._journal = AuditJournal(self._audit, self._counters, self._live.policy.digest, world.clock)
         self._gateway = Gateway(
-            [_entrance(site, listener, protocols) for listener in site.listeners],
+            opened,
             loop=self._loop,
             clock=world.clock,
-            judges=self._judges(),
-            journal=AuditJournal(self._audit, self._counters, self._policy.digest, world.clock),
-            limits=_limits(site),
+            judges=self._live.judges(self._revoked.__contains__),
+            journal=self._journal,
+            limits=limits(site),
             timing=Timing(),
             parse_syn=read_saved_syn,
             entropy=world.entropy,
         )
-        self._admin = AdminServer(site.admin.host, site.admin.port, self._probes())
+        self._reloader = self._make_reloader()
         self._bound = False
+        self._admin = AdminServer(site.admin.host, site.admin.port, self._probes())
 
     @property
     def admin_port(self) -> int:
@@ -117,18 +117,25 @@ class App:
     def gateway(self) -> Gateway:
         return self._gateway
 
+    def reload(self, why: str) -> None:
+        """Takes the files into use, if they may come into force. From the event loop."""
+        self._service_manager.tell("RELOADING=1")
+        self._reloader.ask(why)
+
     def start(self) -> None:
         """Audit, sockets, then the first accept. Raises StartError, and then nothing is left open."""
         try:
             self._audit.start()
             self._gateway.bind()
             self._admin.start()
+            self._keep_beginning()
         except (AuditBusyError, AdminBindError) as error:
             raise StartError(str(error)) from None
         except OSError as error:
             raise StartError(f"{error.filename or 'start'}: {error.strerror}{_bind_hint(error)}") from None
         self._bound = True
-        self._audit.record(Record("start", detail=f"bulkhead {version('bulkhead')}, policy {self._policy.digest[:12]}"))
+        digest = self._live.policy.digest[:12]
+        self._audit.record(Record("start", detail=f"bulkhead {version('bulkhead')}, policy {digest}"))
         self._heartbeat.start(self._loop)
         # What was built until now lives as long as the process: the collector need not walk it for each link.
         gc.collect()
@@ -138,16 +145,19 @@ class App:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set, then drains."""
-        keep = asyncio.ensure_future(self._keep())
+        tasks = [asyncio.ensure_future(self._keep()), asyncio.ensure_future(self._reloader.run())]
         try:
             await stop.wait()
         finally:
-            keep.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._end()
 
     async def _end(self) -> None:
         self._service_manager.tell("STOPPING=1")
         self._bound = False
+        await self._judging.close()
         await self._gateway.drain()
         self._heartbeat.stop()
         self._audit.record(Record("stop"))
@@ -155,17 +165,29 @@ class App:
         await asyncio.to_thread(self._admin.stop)
 
     async def _keep(self) -> None:
-        """Looks at the deny list and pats the watchdog, from the loop that it watches."""
+        """Looks at the clock and at the deny list, and pats the watchdog, from the loop that it watches."""
         pat = 0.0
         while True:
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(self._until_next_look())
             try:
+                await self._look_at_clock()
                 await self._look_at_deny_list()
             except Exception:  # no thread to be had, or a bug: it must not be the last look, or nobody is revoked again
-                _log.exception("looking at the deny list failed; it is tried again")
+                _log.exception("looking at the deny list and the clock failed; it is tried again")
             if self._service_manager.watchdog and self._world.clock() >= pat:
                 pat = self._world.clock() + self._service_manager.watchdog / 3
                 self._service_manager.tell("WATCHDOG=1")
+
+    def _until_next_look(self) -> float:
+        """Not later than hours open or close: what they end is cut at that moment."""
+        wall = self._world.wall()
+        change = self._live.circumstances.next_change(wall)
+        return POLL if change is None else min(POLL, max(0.001, change - wall))
+
+    async def _look_at_clock(self) -> None:
+        if turned := self._live.circumstances.look(self._world.wall()):
+            _log.info("hours have opened or closed", extra={"hours": ", ".join(sorted(turned))})
+            await self._gateway.decide_again()
 
     async def _look_at_deny_list(self) -> None:
         if self._revoked.changed():
@@ -180,27 +202,84 @@ class App:
         _log.info("deny list read", extra={"revoked": len(self._revoked)})
         await self._gateway.decide_again()
 
-    def _judges(self) -> Judges:
-        identifier = Identifier(
-            self._site.name,
-            self._site.devices,
-            (X509(self._site.name), MacIp(), Address(), Syn()),
-        )
-        return Judges(
-            identify=identifier.identify,
-            standing=identifier.refusal,
-            open_authority=self._policy.open,
-            read_certificate=CertificateReader().read,
-            revoked=self._revoked.__contains__,
-            wall=self._world.wall,
-            watched=lambda device, protocol: self._watched,
-            observe=self._policy.circumstances.observe,
-        )
+    # Another version of the site.
 
-    # What the admin listener shows. Called in its thread: only reads.
+    async def _take(self, site: Site, keep: Callable[[], Awaitable[None]]) -> str:
+        """See `proxy.change.reload.Surroundings`. Everything that can fail comes before the exchange."""
+        try:
+            opened = await asyncio.to_thread(entrances, site, self._protocols)
+            policy = self._live.compiled(site)
+        except (PolicyError, keys.UnusableError) as error:
+            raise TakeError(str(error)) from None
+        prepared = self._gateway.prepare(opened)
+        try:
+            await keep()
+        except OSError:
+            prepared.drop()
+            raise
+        if (site.admin, site.state) != (self._live.site.admin, self._live.site.state):
+            _log.warning("admin and state are taken from the files at a restart only")
+        concerned = self._live.exchange(site, policy)
+        self._journal.in_force(policy.digest)
+        self._gateway.exchange(prepared, limits(site))
+        # As at the start, but without a collection: it would stop the loop for as long as the heap is large.
+        gc.freeze()
+        await self._gateway.decide_again(concerned)
+        return policy.digest
+
+    def _attempted(self, attempt: Attempt) -> None:
+        """An attempt to reload has ended, well or not."""
+        self._service_manager.tell("READY=1")
+        extra = {"version": attempt.version, "seconds": attempt.seconds}
+        if attempt.successful:
+            _log.info("reload: %s (%s)", attempt.outcome, attempt.why, extra=extra)
+        else:
+            _log.error("reload: %s (%s); what was in force stays in force", attempt.outcome, attempt.why, extra=extra)
+        for line in (*attempt.told, *(f"wider: {one}" for one in attempt.widenings)):
+            _log.log(logging.INFO if attempt.successful else logging.ERROR, "reload: %s", line)
+        self._audit.record(Record("reload", detail=_sum_up(attempt)))
+
+    def _make_reloader(self) -> Reloader:
+        around = Surroundings(
+            config=self._config,
+            protocols=self._protocols,
+            environ={name: value for name, value in self._world.environ.items() if name.startswith("BULKHEAD_")},
+            wall=self._world.wall,
+            clock=self._world.clock,
+            versions=self._versions,
+            judging=self._judging,
+            site=lambda: self._live.site,
+            take=self._take,
+            report=self._attempted,
+        )
+        first = self._beginning.attempt
+        good = first if first.successful else Attempt(0, "start", "taken", self._started)
+        return Reloader(around, first, good, self._beginning.tree)
+
+    def _keep_beginning(self) -> None:
+        """What a gateway starts with is the last good version from then on. Raises OSError."""
+        beginning = self._beginning
+        if not beginning.new:
+            return
+        self._versions.keep(beginning.tree)
+        attempt = beginning.attempt
+        made = Version(beginning.tree.id[:16], self._live.policy.digest, self._started, "start", attempt.widenings)
+        self._versions.mark(made, beginning.tree.id)
+        self._versions.used(attempt.token)
 
     def _probes(self) -> Probes:
-        own = keys.own_certificates(self._site)
+        own = keys.own_certificates(self._live.site)
+        view = View(
+            config=self._config,
+            started=self._started,
+            live=self._live,
+            gateway=self._gateway,
+            audit=self._audit,
+            reloader=self._reloader,
+            revoked=self._revoked,
+            heartbeat=self._heartbeat,
+            bound=lambda: self._bound,
+        )
         sources = Sources(
             version=version("bulkhead"),
             started=self._started,
@@ -208,78 +287,31 @@ class App:
             data_plane=self._gateway,
             audit=self._audit,
             heartbeat=self._heartbeat,
-            reload=lambda: Reload(self._revoked.problem is None, self._started),
+            reload=view.reload,
             certificates=lambda: own,
         )
-        return Probes(registry(sources), self._heartbeat, self._readiness, self._status)
+        return Probes(registry(sources), self._heartbeat, view.readiness, view.status, reload=self._asked_by_admin)
 
-    def _readiness(self) -> tuple[Check, ...]:
-        problem = self._revoked.problem
-        return (
-            Check("listeners", self._bound, "" if self._bound else "not bound"),
-            Check("policy", True),
-            Check("deny_list", problem is None, "" if problem is None else str(problem)),
-            Check("audit", self._audit.healthy, "" if self._audit.healthy else "the audit log cannot be written"),
-            Check("event_loop", self._heartbeat.age < STALL, f"last beat {self._heartbeat.age:.1f} s ago"),
-        )
-
-    def _status(self) -> Status:
-        site, gateway = self._site, self._gateway
-        records, head = self._audit.head
-        listeners = tuple(
-            ListenerStatus(
-                name=bound.entrance.name,
-                bind=f"{bound.entrance.host}:{bound.entrance.port}",
-                protocol=bound.entrance.protocol.name,
-                to=bound.entrance.device.id,
-                tls=bound.entrance.secured,
-                links=gateway.listener_counts[bound.entrance.name].live,
-            )
-            for bound in gateway.listeners
-        )
-        devices = tuple(
-            DeviceStatus(
-                id=name, address=site.devices[name].address or "", connections=counts.open, state=_state(counts)
-            )
-            for name, counts in gateway.device_counts.items()
-        )
-        return Status(
-            site=site.name,
-            version=version("bulkhead"),
-            config=str(self._config),
-            started=rfc3339(self._started),
-            policy=self._policy.digest,
-            policy_loaded=rfc3339(self._started),
-            audit=AuditStatus(self._audit.healthy, str(self._audit.folder), records, head, self._audit.queued),
-            listeners=listeners,
-            devices=devices,
-            modes={surface.name: "enforce" for surface in site.surfaces},
-        )
+    def _asked_by_admin(self) -> bool:
+        """Called in the admin thread. False: the site does not allow it."""
+        if not self._live.site.admin_reload:
+            return False
+        self._loop.call_soon_threadsafe(self.reload, "the admin listener")
+        return True
 
 
 async def serve(
-    site: Site, config: Path, protocols: Mapping[str, ProtocolSpec], stop: asyncio.Event, started: Callable[[App], None]
+    beginning: Beginning,
+    config: Path,
+    protocols: Mapping[str, ProtocolSpec],
+    stop: asyncio.Event,
+    started: Callable[[App], None],
 ) -> None:
-    """Runs the gateway of ``site`` until ``stop``. ``started`` is called once it accepts. Raises StartError."""
-    app = App(site, config, protocols, World())
+    """Runs the gateway until ``stop``. ``started`` is called once it accepts. Raises StartError."""
+    app = App(beginning, config, protocols, World())
     app.start()
     started(app)
     await app.run(stop)
-
-
-def _compile(site: Site, protocols: Mapping[str, ProtocolSpec]) -> Policy:
-    """Compiled, and its own tests passed: a policy that does not do what it says it does is not taken into use."""
-    try:
-        policy = compile_policy(site.surfaces, site.roles, site.devices)
-    except PolicyError as error:
-        raise StartError(str(error)) from None
-
-    def outright(test: RuleTest) -> tuple[Reason, str] | None:
-        return refused_outright(site.devices, protocols, test.to, test.actions)
-
-    if failed := run_tests(policy, site.devices, outright):
-        raise StartError("\n".join(["the policy's own tests fail:", *map(str, failed)]))
-    return policy
 
 
 def _deny_list(site: Site) -> RevocationList:
@@ -289,55 +321,11 @@ def _deny_list(site: Site) -> RevocationList:
         raise StartError(f"certs: {error}; a gateway does not start without its deny list") from None
 
 
-def _entrance(site: Site, listener: Listener, protocols: Mapping[str, ProtocolSpec]) -> Entrance:
-    device = site.devices[listener.to]
-    service = device.services[listener.protocol]
-    spec = protocols[listener.protocol]
-    try:
-        contexts = keys.contexts(site, listener)
-        secrets = {name: keys.secret(site, device, name) for name in spec.secrets(service.options)}
-        tls = keys.towards_device(site, device, service)
-    except keys.UnusableError as error:
-        raise StartError(str(error)) from None
-    return Entrance(
-        name=listener.name,
-        host=listener.bind.host,
-        port=listener.bind.port,
-        protocol=spec,
-        device=device,
-        service=service,
-        deny_style=listener.deny_style,
-        contexts=contexts,
-        secrets=secrets,
-        device_tls=tls,
+def _sum_up(attempt: Attempt) -> str:
+    counts = f"{len(attempt.widenings)} wider, {len(attempt.narrowings)} narrower"
+    return (
+        f"{attempt.outcome} version {attempt.version or '-'} ({attempt.why}): {'; '.join(attempt.told[:2]) or counts}"
     )
-
-
-def _limits(site: Site) -> Limits:
-    """The site's limits, within what the kernel gives this process."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    wanted = site.limits
-    room = hard - RESERVED_FDS
-    handshakes = max(1, min(wanted.handshakes, room // 4))
-    # A link that shares no connection has two sockets.
-    links = max(1, min(wanted.links, (room - handshakes) // 2))
-    if links < wanted.links:
-        _log.warning("fewer links than configured: the limit of open files is too low", extra={"links": links})
-    return Limits(
-        links=links,
-        handshakes=handshakes,
-        links_per_source=wanted.links_per_source,
-        links_per_identity=wanted.links_per_identity,
-    )
-
-
-def _state(counts: object) -> str:
-    open_now, failures, dials = (getattr(counts, name) for name in ("open", "dial_failures", "dials"))
-    if open_now:
-        return "connected"
-    return "unreachable" if failures and failures == dials else "idle"
 
 
 def _bind_hint(error: OSError) -> str:

@@ -10,18 +10,12 @@ import click
 
 from proxy.cli import exits, report
 from proxy.cli.site import config_option, find_config, protocols
-from proxy.core.origin import Origin
 from proxy.site import Finding, Problem, in_order, load_site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from proxy.core.action import Target
-    from proxy.core.reason import Reason
-    from proxy.core.surface import RuleTest
-    from proxy.policy.check import Finding as PolicyFinding
-    from proxy.site import Site
 
 
 @click.command()
@@ -36,7 +30,9 @@ def command(config: Path | None, output: str) -> int:
     loaded = load_site(file, protocols(), os.environ)
     problems = loaded.problems
     if loaded.site is not None:
-        problems = in_order((*problems, *policy_problems(loaded.site)))
+        from proxy.change.findings import policy_problems
+
+        problems = in_order((*problems, *policy_problems(loaded.site, protocols())))
     release = version("bulkhead")
     if output == "json":
         click.echo(report.as_json(problems, file, loaded.site, release))
@@ -46,39 +42,6 @@ def command(config: Path | None, output: str) -> int:
         click.echo(report.as_github(problems, file) if output == "github" else report.as_text(problems, file))
     click.echo(_summary(problems), err=True)
     return _code(problems, file)
-
-
-def policy_problems(site: Site) -> Iterator[Problem]:
-    """What shows only when the policy is compiled and asked: faults, rules without effect, its own tests failing."""
-    from proxy.policy import check as policy_check
-    from proxy.policy.compile import PolicyError, compile_policy
-    from proxy.site.outright import pointless_at, refused_outright
-
-    try:
-        policy = compile_policy(site.surfaces, site.roles, site.devices)
-    except PolicyError as faults:
-        for fault in faults.problems:
-            yield Problem(Finding.POLICY, Origin("policies", 1), (), fault, "this is a fault of Bulkhead: report it")
-        return
-    secured = {listener.to for listener in site.listeners if listener.tls is not None}
-    known = protocols()
-
-    def pointless(target: Target, device: str) -> tuple[str, str] | None:
-        return pointless_at(site.devices, known, device, target)
-
-    for found in policy_check.lint(site.surfaces, site.roles, site.devices, secured, pointless):
-        yield _problem(Finding.POLICY, found)
-
-    def outright(test: RuleTest) -> tuple[Reason, str] | None:
-        return refused_outright(site.devices, known, test.to, test.actions)
-
-    for found in policy_check.run_tests(policy, site.devices, outright):
-        yield _problem(Finding.TEST_FAILED, found)
-
-
-def _problem(finding: Finding, found: PolicyFinding) -> Problem:
-    warning = found.severity != "error"
-    return Problem(finding, found.origin, (found.path,), found.wrong, found.mend, warning=warning)
 
 
 def _summary(problems: Sequence[Problem]) -> str:

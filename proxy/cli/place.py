@@ -24,11 +24,15 @@ ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, to be called, 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """``host`` and ``port`` of the admin listener, the folder of the audit log."""
+    """``host`` and ``port`` of the admin listener, the folder that the gateway keeps its records in."""
 
     host: str
     port: int
-    audit: Path
+    state: Path
+
+    @property
+    def audit(self) -> Path:
+        return self.state / "audit"
 
 
 def find_place(given: Path | None) -> Place:
@@ -48,7 +52,17 @@ def find_place(given: Path | None) -> Place:
         host, port = admin_address(text if isinstance(text, str) else AdminShape().bind)
     except ValueError as fault:
         raise Findings(f"{config}: admin.bind: {fault}; bulkhead check says more") from None
-    return Place(host, port, config.absolute().parent / _state(value) / "audit")
+    return Place(host, port, config.absolute().parent / _state(value))
+
+
+def find_state(config: Path) -> Path:
+    """Where the gateway keeps its records, whatever is wrong with the file: the last good version of it lies there. A
+    file that cannot be read is taken to say what most do."""
+    collector = Collector()
+    document = read_document(config, Voice(config.name, collector))
+    value: dict[str, Any] = {} if document is None else document.value
+    overrides.apply({k: v for k, v in os.environ.items() if k.startswith("BULKHEAD_STATE")}, value, collector)
+    return config.absolute().parent / _state(value)
 
 
 def admin_address(text: str) -> tuple[str, int]:

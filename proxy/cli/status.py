@@ -70,6 +70,7 @@ def as_text(status: dict[str, Any], ready: dict[str, Any]) -> str:
         _line("site", _text(status, "site"), f"version {_text(status, 'version')}"),
         _line("started", _text(status, "started"), f"config {_text(status, 'config')}"),
         _line("policy", _text(status, "policy")[:12], f"loaded {_text(status, 'policy_loaded')}"),
+        *_reload_lines(_dict(status.get("reload"))),
         _line("audit", _health(audit), f"{_text(audit, 'records')} records, head {_text(audit, 'head')[:12]}"),
     ]
     lines += [_line("mode", name, mode) for name, mode in sorted(_dict(status.get("modes")).items())]
@@ -82,6 +83,18 @@ def as_text(status: dict[str, Any], ready: dict[str, Any]) -> str:
         lines.append(_line("device", _text(row, "id"), what))
     lines += [_line("not ready", _text(check, "name"), _text(check, "detail")) for check in missing]
     return "\n".join(lines or ["ready"])
+
+
+def _reload_lines(reload: dict[str, Any]) -> list[str]:
+    """What is in force, and what became of the newest attempt if that left other files in force than there are."""
+    outcome = _text(reload, "outcome")
+    what = f"{outcome} at {_text(reload, 'time')} ({_text(reload, 'why')})"
+    lines = [_line("version", _text(reload, "in_force"), what)]
+    if outcome in ("taken", "unchanged"):
+        return lines
+    lines.append(_line("files", _text(reload, "candidate"), f"NOT in force: {outcome}"))
+    told = reload.get("told")
+    return [*lines, *(_line("", "", line) for line in (told if isinstance(told, list) else [])[:5])]
 
 
 def _where(config: Path | None, address: str | None) -> tuple[str, int]:

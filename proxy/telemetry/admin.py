@@ -1,8 +1,9 @@
 """The admin listener: metrics, health, readiness, status. Reads only, in a thread and on an event loop of its own.
 
-It answers GET and nothing else, needs no log-in and tells no secret; it belongs on loopback or on a management network.
-A page in a browser cannot read it through a name that it controls: only addresses, ``localhost`` and names that the
-operator listed are accepted as Host (DNS rebinding). Connections are bounded in number and in age.
+It answers GET (and POST to `RELOAD`, where the site allows it), needs no log-in and tells no secret; it belongs on
+loopback or on a management network. A page in a browser cannot read it through a name that it controls: only addresses,
+``localhost`` and names that the operator listed are accepted as Host (DNS rebinding). Connections are bounded in number
+and in age.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ AGE = 30.0
 """Seconds after which a connection may finish its request and no more. *"""
 GRACE = 5.0
 """Seconds that it gets to finish. *"""
+RELOAD = "/-/reload"
 LINE = 4096
 """Bytes of a request line or header. *"""
 
@@ -48,13 +50,15 @@ class AdminBindError(Exception):
 class Probes:
     """What the admin listener asks. It calls them in its own thread: they must be quick and only read.
 
-    ``hosts``: names, besides addresses and ``localhost``, by which scrapers may call this listener.
+    ``hosts``: names, besides addresses and ``localhost``, by which scrapers may call this listener. ``reload`` asks
+    for the files to be taken into use, and is False where the site does not allow that from here.
     """
 
     registry: CollectorRegistry
     heartbeat: Heartbeat
     readiness: Callable[[], tuple[Check, ...]]
     status: Callable[[], Status]
+    reload: Callable[[], bool] = lambda: False
     hosts: frozenset[str] = frozenset()
 
 
@@ -176,10 +180,10 @@ class Answers:
     def _answer(self, request: web.BaseRequest) -> web.Response:
         if not host_is_ours(request.headers.get("Host"), self._probes.hosts):
             return _text(421, "this name is not one of the admin listener's: use its address")
+        if request.path == RELOAD:
+            return self._reload(request)
         if request.method != "GET":
-            response = _text(405, "only GET")
-            response.headers["Allow"] = "GET"
-            return response
+            return _only("GET")
         route = self._routes.get(request.path)
         return route(request) if route is not None else _text(404, "no such page: try " + " ".join(self._routes))
 
@@ -203,6 +207,16 @@ class Answers:
             return _json(status, ready_as_json(checks))
         return _text(status, "; ".join(f"{c.name}: {c.detail or 'no'}" for c in missing) or "ok")
 
+    def _reload(self, request: web.BaseRequest) -> web.Response:
+        """Only asks: what the files may widen is acknowledged on disk, by who may write there."""
+        if request.method != "POST":
+            return _only("POST")
+        if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
+            return _text(403, "not from a page in a browser")
+        if not self._probes.reload():
+            return _text(403, "not allowed from here: set admin: { reload: true } in bulkhead.yaml, or send SIGHUP")
+        return _text(202, "asked; /status tells what became of it")
+
     def _status(self, request: web.BaseRequest) -> web.Response:
         return _json(200, self._probes.status().as_json())
 
@@ -223,6 +237,12 @@ def host_is_ours(header: str | None, names: frozenset[str]) -> bool:
         return ipaddress.ip_address(host[1:-1] if bracketed else host).version == (6 if bracketed else 4)
     except ValueError:
         return False
+
+
+def _only(method: str) -> web.Response:
+    response = _text(405, f"only {method}")
+    response.headers["Allow"] = method
+    return response
 
 
 def _text(status: int, text: str) -> web.Response:

@@ -51,6 +51,25 @@ class AuditStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadStatus:
+    """The newest attempt to take the files into use, and what is in force after it. ``outcome``: ``taken``,
+    ``unchanged``, ``refused``, ``pending`` or ``failed``; ``told`` says why. ``in_force`` and ``candidate`` are ids of
+    versions; ``accept`` is what acknowledges a pending widening."""
+
+    in_force: str
+    number: int
+    outcome: str
+    why: str
+    time: str
+    seconds: float
+    candidate: str = ""
+    told: tuple[str, ...] = ()
+    widenings: tuple[str, ...] = ()
+    narrowings: tuple[str, ...] = ()
+    accept: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The whole gateway. Times are RFC 3339 UTC. ``modes`` maps protect surfaces to their mode."""
 
@@ -61,6 +80,7 @@ class Status:
     policy: str
     policy_loaded: str
     audit: AuditStatus
+    reload: ReloadStatus
     listeners: tuple[ListenerStatus, ...] = ()
     devices: tuple[DeviceStatus, ...] = ()
     modes: Mapping[str, str] = field(default_factory=dict)

@@ -35,8 +35,8 @@ class VersionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One line of the history. ``policy`` is the policy's digest, ``time`` wall seconds, ``how`` one of `start`,
-    `reload`, `apply`, `rollback`; ``widenings`` are those that were acknowledged, in words."""
+    """One line of the history. ``policy`` is the policy's digest, ``time`` wall seconds, ``how`` `start`
+    or `reload`; ``widenings`` are those that were acknowledged, in words."""
 
     id: str
     policy: str

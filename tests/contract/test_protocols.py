@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import pickle
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -194,6 +195,17 @@ def test_what_it_proposes_allows_what_was_refused(sample: Sample) -> None:
                 helped += 1
                 break
     assert helped, "not one of them would get a proposal"
+
+
+def test_its_targets_and_options_can_be_sent_to_another_process(sample: Sample) -> None:
+    """A changed policy is judged in a process of its own, and comes from there."""
+    never = sample.spec.parse_never(sample.given["never"], must_not_report)
+    actions = [action for text in sample.given["questions"] for action in sample.spec.parse_actions(text)]
+    for target in (*sample.rule, *never):
+        again = pickle.loads(pickle.dumps(target))
+        assert again == target and again.describe() == target.describe()
+        assert [again.admits(action) for action in actions] == [target.admits(action) for action in actions]
+    assert pickle.loads(pickle.dumps(sample.options)) == sample.options
 
 
 def test_a_sample_rule_is_not_pointless(sample: Sample) -> None:

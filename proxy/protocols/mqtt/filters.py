@@ -54,6 +54,10 @@ class Filter:
         object.__setattr__(self, "holds", holds)
         object.__setattr__(self, "extent", reach(self.text.replace("{", "+{")))
 
+    def __reduce__(self) -> tuple[type[Filter], tuple[str]]:
+        """The tests are closures and are made again where it arrives."""
+        return Filter, (self.text,)
+
     @property
     def unbound(self) -> bool:
         """It has a placeholder."""

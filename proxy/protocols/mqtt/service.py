@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from proxy.protocols.mqtt.filters import Filter, Matches, any_of
@@ -45,6 +45,10 @@ class MqttService:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_command", any_of(map(Filter, self.commands)))
+
+    def __reduce__(self) -> tuple[type[MqttService], tuple[object, ...]]:
+        """As `Filter`: the test is made again where it arrives."""
+        return MqttService, tuple(getattr(self, one.name) for one in fields(self) if one.init)
 
 
 def parse_service(value: object, report: Report) -> MqttService | None:

@@ -1,0 +1,116 @@
+"""Whether a version of the site may come into force, and what it would change. Touches nothing that is in force.
+
+The order is that of threats.md 5.1: read once, parse strictly, lint, compile, run the policy's own tests, compare with
+what is in force. What is judged is a copy of the files, so that they may change meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy.change.findings import policy_problems
+from proxy.policy.diff import compare
+from proxy.policy.plan import Door, Plan
+from proxy.site import in_order, load_site
+from proxy.versions.tree import Tree
+
+if TYPE_CHECKING:
+    from proxy.core.action import Target
+    from proxy.policy.entry import Difference
+    from proxy.protocols.base import ProtocolSpec
+    from proxy.site import Problem, Site
+
+SURFACES = "policies/surfaces/"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """``home`` is the site's folder, ``base`` what is in force (None: nothing was yet), ``wall`` time of day."""
+
+    tree: Tree
+    home: Path
+    protocols: Mapping[str, ProtocolSpec]
+    environ: Mapping[str, str]
+    wall: float
+    base: Tree | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """``site`` is None if some problem is an error. ``difference`` is None if there was nothing to compare with.
+    ``require_ack`` is what the version in force says: a candidate does not excuse itself."""
+
+    site: Site | None
+    problems: tuple[Problem, ...]
+    difference: Difference | None = None
+    token: str = ""
+    require_ack: bool = True
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if not problem.warning)
+
+
+def judge(asked: Question) -> Judged:
+    """Total but for OSError: no room to lay the files out."""
+    with tempfile.TemporaryDirectory(prefix="bulkhead-") as scratch:
+        loaded = load_site(
+            asked.tree.write_to(Path(scratch)), asked.protocols, asked.environ, home=asked.home, now=asked.wall
+        )
+    if loaded.site is None:
+        return Judged(None, loaded.problems)
+    problems = in_order((*loaded.problems, *policy_problems(loaded.site, asked.protocols)))
+    if any(not problem.warning for problem in problems):
+        return Judged(None, problems)
+    if asked.base is None:
+        return Judged(loaded.site, problems)
+    step = token(asked.base, asked.tree)
+    before, after = _both(asked, asked.base, loaded.site)
+    if before is None:
+        return Judged(loaded.site, problems, token=step)
+    difference = differ(before, after, asked.protocols)
+    return Judged(loaded.site, problems, difference, step, before.change.require_ack)
+
+
+def token(base: Tree, tree: Tree) -> str:
+    """What acknowledges the step from one version to another, and no other step."""
+    return hashlib.sha256(f"{base.id} {tree.id}".encode()).hexdigest()[:12]
+
+
+def plan(site: Site) -> Plan:
+    doors = tuple(Door(one.name, str(one.bind), one.protocol, one.to, one.tls is not None) for one in site.listeners)
+    return Plan(site.surfaces, site.roles, site.devices, site.hours, doors)
+
+
+def differ(before: Site, after: Site, protocols: Mapping[str, ProtocolSpec]) -> Difference:
+    def beyond(protocol: str, targets: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Target, ...]:
+        return protocols[protocol].beyond(targets, others) if protocol in protocols else targets
+
+    return compare(plan(before), plan(after), beyond)
+
+
+def _both(asked: Question, base: Tree, after: Site) -> tuple[Site | None, Site]:
+    """What is in force and the candidate, both without the surfaces that are the same in both. None if what is in force
+    cannot be read any more (another version of Bulkhead wrote it): there is nothing to compare with then."""
+    same = _unchanged(base, asked.tree)
+    reduced = Tree(base.config, {name: content for name, content in base.files.items() if name not in same})
+    with tempfile.TemporaryDirectory(prefix="bulkhead-") as scratch:
+        config = reduced.write_to(Path(scratch))
+        before = load_site(config, asked.protocols, asked.environ, home=asked.home, now=asked.wall).site
+    return before, replace(after, surfaces=tuple(one for one in after.surfaces if one.origin.file not in same))
+
+
+def _unchanged(base: Tree, tree: Tree) -> frozenset[str]:
+    """Files of surfaces that need not be read a second time: with all that they refer to, they are as they were. One is
+    read all the same where nothing would be left."""
+    changed = {name for name in base.files.keys() | tree.files.keys() if base.files.get(name) != tree.files.get(name)}
+    if base.config != tree.config or any(not name.startswith(SURFACES) for name in changed):
+        return frozenset()
+    same = sorted(name for name in base.files if name.startswith(SURFACES) and name not in changed)
+    left = any(name.startswith(SURFACES) and name in base.files for name in changed)
+    return frozenset(same if left else same[1:])

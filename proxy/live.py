@@ -1,0 +1,112 @@
+"""What is in force: the site, its compiled policy, who is who. A reload exchanges all of it in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from proxy.gateway.ports import Judges
+from proxy.identity.identify import Identifier
+from proxy.identity.sources.address import Address
+from proxy.identity.sources.mac_ip import MacIp
+from proxy.identity.sources.syn import Syn
+from proxy.identity.sources.x509 import X509
+from proxy.pki.certificate import CertificateReader
+from proxy.policy.circumstances import Circumstances
+from proxy.policy.compile import Policy, compile_policy
+from proxy.policy.rates import Rates
+from proxy.protocols.base import Watched
+
+if TYPE_CHECKING:
+    from proxy.core.facts import ConnFacts
+    from proxy.core.principal import Principal
+    from proxy.core.process import Point
+    from proxy.core.reason import Reason
+    from proxy.gateway.ports import Authority
+    from proxy.site import Site
+
+
+class Live:
+    """``circumstances`` and ``rates`` outlive every policy: what was seen and spent stays so."""
+
+    def __init__(self, site: Site, wall: Callable[[], float]) -> None:
+        """Raises PolicyError."""
+        self.circumstances = Circumstances(site.hours, wall())
+        self._rates = Rates()
+        self._wall = wall
+        self._watched: dict[tuple[str, str], Watched] = {}
+        self.site = without_tests(site)
+        self.policy = self._compiled(self.site, None)
+        self._identifier = _identifier(self.site)
+        self._watch()
+
+    def compiled(self, site: Site) -> Policy:
+        """The policy of another version of the site, made from what is in force where that has not changed. Nothing is
+        exchanged. Raises PolicyError."""
+        return self._compiled(site, self.policy)
+
+    def exchange(self, site: Site, policy: Policy) -> frozenset[str] | None:
+        """From here on this is in force. The devices whose links are concerned; None: all, for who is who changed."""
+        before, old = self.site, self.policy
+        self.site = without_tests(site)
+        self.policy = policy
+        self._identifier = _identifier(self.site)
+        turned = self.circumstances.tell(site.hours, self._wall())
+        self._watch()
+        if turned or before.devices != site.devices or before.name != site.name:
+            return None
+        return policy.concerned(old)
+
+    def judges(self, revoked: Callable[[int], bool]) -> Judges:
+        """Ask whatever is in force at that moment. One answer comes from one version (T73)."""
+        return Judges(
+            identify=self._identify,
+            standing=self._standing,
+            open_authority=self._open,
+            read_certificate=CertificateReader().read,
+            revoked=revoked,
+            wall=self._wall,
+            watched=self._watched_at,
+            observe=self._observe,
+        )
+
+    def _identify(self, facts: ConnFacts) -> Principal:
+        return self._identifier.identify(facts)
+
+    def _standing(self, principal: Principal) -> Reason | None:
+        return self._identifier.refusal(principal)
+
+    def _open(self, principal: Principal, device: str, protocol: str) -> Authority:
+        return self.policy.open(principal, device, protocol)
+
+    def _observe(self, device: str, point: Point, value: float, now: float) -> None:
+        self.circumstances.observe(device, point, value, now)
+
+    def _watched_at(self, device: str, protocol: str) -> Watched:
+        return self._watched.setdefault((device, protocol), Watched())
+
+    def _watch(self) -> None:
+        points = self.policy.watched()
+        self.circumstances.watch(points)
+        found: dict[tuple[str, str], set[Point]] = {}
+        for device, point in points:
+            found.setdefault((device, point.protocol), set()).add(point)
+        for key in found.keys() | self._watched.keys():
+            self._watched_at(*key).points = frozenset(found.get(key, ()))
+
+    def _compiled(self, site: Site, base: Policy | None) -> Policy:
+        if base is None:
+            return compile_policy(
+                site.surfaces, site.roles, site.devices, rates=self._rates, circumstances=self.circumstances
+            )
+        return base.replaced(site.surfaces, site.roles, site.devices)
+
+
+def without_tests(site: Site) -> Site:
+    """They have been run; a large site has as many of them as rules."""
+    return replace(site, surfaces=tuple(replace(s, tests=()) if s.tests else s for s in site.surfaces), cases=())
+
+
+def _identifier(site: Site) -> Identifier:
+    return Identifier(site.name, site.devices, (X509(site.name), MacIp(), Address(), Syn()))

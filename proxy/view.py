@@ -1,0 +1,131 @@
+"""What the admin listener shows of a running gateway. Called in its thread: only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy.audit.record import rfc3339
+from proxy.telemetry.heartbeat import STALL
+from proxy.telemetry.metrics import Reload
+from proxy.telemetry.status import (
+    AuditStatus,
+    Check,
+    DeviceStatus,
+    ListenerStatus,
+    ReloadStatus,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from proxy.audit.writer import AuditWriter
+    from proxy.change.reload import Attempt, Reloader
+    from proxy.gateway.gateway import Gateway
+    from proxy.live import Live
+    from proxy.pki.revocation import RevocationList
+    from proxy.telemetry.heartbeat import Heartbeat
+
+
+class View:
+    """``bound``: whether the listeners are open."""
+
+    def __init__(
+        self,
+        *,
+        config: Path,
+        started: float,
+        live: Live,
+        gateway: Gateway,
+        audit: AuditWriter,
+        reloader: Reloader,
+        revoked: RevocationList,
+        heartbeat: Heartbeat,
+        bound: Callable[[], bool],
+    ) -> None:
+        self._config = config
+        self._started = started
+        self._live = live
+        self._gateway = gateway
+        self._audit = audit
+        self._reloader = reloader
+        self._revoked = revoked
+        self._heartbeat = heartbeat
+        self._bound = bound
+
+    def reload(self) -> Reload:
+        return Reload(self._reloader.last.successful and self._revoked.problem is None, self._reloader.good.time)
+
+    def readiness(self) -> tuple[Check, ...]:
+        problem = self._revoked.problem
+        bound = self._bound()
+        return (
+            Check("listeners", bound, "" if bound else "not bound"),
+            Check("policy", True),
+            Check("deny_list", problem is None, "" if problem is None else str(problem)),
+            Check("audit", self._audit.healthy, "" if self._audit.healthy else "the audit log cannot be written"),
+            Check("event_loop", self._heartbeat.age < STALL, f"last beat {self._heartbeat.age:.1f} s ago"),
+        )
+
+    def status(self) -> Status:
+        site = self._live.site
+        records, head = self._audit.head
+        return Status(
+            site=site.name,
+            version=version("bulkhead"),
+            config=str(self._config),
+            started=rfc3339(self._started),
+            policy=self._live.policy.digest,
+            policy_loaded=rfc3339(self._reloader.good.time),
+            audit=AuditStatus(self._audit.healthy, str(self._audit.folder), records, head, self._audit.queued),
+            reload=_reload(self._reloader.last, self._reloader.version),
+            listeners=self._listeners(),
+            devices=self._devices(),
+            modes={surface.name: "enforce" if surface.monitor is None else "monitor" for surface in site.surfaces},
+        )
+
+    def _listeners(self) -> tuple[ListenerStatus, ...]:
+        gateway = self._gateway
+        return tuple(
+            ListenerStatus(
+                name=bound.entrance.name,
+                bind=f"{bound.entrance.host}:{bound.entrance.port}",
+                protocol=bound.entrance.protocol.name,
+                to=bound.entrance.device.id,
+                tls=bound.entrance.secured,
+                links=gateway.listener_counts[bound.entrance.name].live,
+            )
+            for bound in gateway.listeners
+        )
+
+    def _devices(self) -> tuple[DeviceStatus, ...]:
+        devices = self._live.site.devices
+        return tuple(
+            DeviceStatus(id=name, address=devices[name].address or "", connections=counts.open, state=_state(counts))
+            for name, counts in self._gateway.device_counts.items()
+            if name in devices
+        )
+
+
+def _reload(last: Attempt, in_force: str) -> ReloadStatus:
+    return ReloadStatus(
+        in_force=in_force,
+        number=last.number,
+        outcome=last.outcome,
+        why=last.why,
+        time=rfc3339(last.time),
+        seconds=last.seconds,
+        candidate=last.version,
+        told=last.told,
+        widenings=last.widenings,
+        narrowings=last.narrowings,
+        accept=last.token if last.outcome == "pending" else "",
+    )
+
+
+def _state(counts: object) -> str:
+    open_now, failures, dials = (getattr(counts, name) for name in ("open", "dial_failures", "dials"))
+    if open_now:
+        return "connected"
+    return "unreachable" if failures and failures == dials else "idle"
