@@ -101,7 +101,7 @@ def _one_or_more(names: Sequence[str]) -> str:
 
 def _wrapped(indent: str, text: str) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#   ", break_on_hyphens=False
+        text, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ", break_on_hyphens=False
     )
 
 
