@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from proxy.core.collector import without_collector
 from proxy.core.reason import Reason
 from proxy.core.verdict import Verdict
 from proxy.policy.authority import Authority, Guard, Place
@@ -180,7 +181,9 @@ def compile_policy(
     """Check once more and compile. ``rates`` of the policy before keep their budgets. Raises `PolicyError`."""
     validate(surfaces, roles, devices)
     ordered = _by_name(roles)
-    parts = Parts(Zones().replaced(surfaces), Graph(ordered), ordered, dict(devices), tuple(hours))
+    with without_collector():
+        zones = Zones().replaced(surfaces)
+    parts = Parts(zones, Graph(ordered), ordered, dict(devices), tuple(hours))
     return Policy(
         parts,
         Rates() if rates is None else rates,  # `or` would throw away an empty Rates
