@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from proxy.core.action import Action, Target
     from proxy.core.events import Event
-    from proxy.protocols.base import Decide, Path
+    from proxy.protocols.base import Decide, Path, Watched
 
 REASONS = {reason.code: reason for reason in Reason}
 ANY_SERVICE = ModbusService()
@@ -121,9 +121,15 @@ class Client:
     """One master's side of an inspector: plays the link. Nothing is fed any more once the inspector has closed."""
 
     def __init__(
-        self, decide: Decide, setting: FakeSetting = PLAIN, service: ModbusService = ANY_SERVICE, now: float = 0.0
+        self,
+        decide: Decide,
+        setting: FakeSetting = PLAIN,
+        service: ModbusService = ANY_SERVICE,
+        now: float = 0.0,
+        watched: Watched | None = None,
     ) -> None:
-        self.inspector = ModbusInspector(decide, setting, service)
+        self.inspector = ModbusInspector(decide, setting, service, watched)
+        self.seen: list[tuple[str, float]] = []
         self.now = now
         self.told = Told()
         self.all_events: list[Event] = []
@@ -167,6 +173,8 @@ class Client:
         told.events += [event_text(event) for event in out.events]
         told.holds += [token for token, _ in out.held]
         self.all_events += out.events
+        self.seen += [(point.name, value) for point, value in out.seen]
+        out.seen.clear()
         for some in (out.upstream, out.client, out.events, out.held):
             some.clear()
         if out.closing:

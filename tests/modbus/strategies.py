@@ -216,6 +216,9 @@ def windows(draw: st.DrawFn) -> dict[str, Any]:
             window["min"] = bounds[0]
     if draw(st.integers(0, 3)) == 0:
         window["scale"] = draw(st.sampled_from([0.1, 10, -1, 2.5, 1e300]))
+    for key in ("step", "ramp"):
+        if draw(st.integers(0, 5)) == 0:
+            window[key] = draw(st.sampled_from([1, 2, 0.5, 200]))
     if kind.endswith("32") and draw(st.booleans()):
         window["order"] = draw(st.sampled_from(["big", "little"]))
     return window

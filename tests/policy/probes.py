@@ -36,8 +36,10 @@ class Probe(NamedTuple):
 
 
 class Plant(NamedTuple):
-    """``wall`` says which hours are open (None: none are known), ``seen`` (device, cell, value, when) what devices told;
-    questions are asked at 0.0."""
+    """``wall`` says which hours are open (None: none are known), ``seen`` has (device, cell, value, when).
+
+    Questions are asked at 0.0.
+    """
 
     surfaces: tuple[Surface, ...]
     roles: tuple[Role, ...] = ROLES
