@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from proxy.site import names, predicates, quantities, times
+from proxy.site import comparison, names, quantities, times
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -110,7 +110,7 @@ ZoneText = Annotated[
     str, Kind(_is(names.is_zone, "a time zone"), "write its IANA name, for example Europe/Berlin", names.ZONE_PATTERN)
 ]
 StateText = Annotated[
-    str, Kind(predicates.split, "write for example: modbus holding 10 == 0 within 5s", predicates.PATTERN)
+    str, Kind(comparison.split, "write for example: modbus holding 10 == 0 within 5s", comparison.PATTERN)
 ]
 Because = Annotated[
     str, Kind(_is(names.is_because, "a rule"), "write RULE or SURFACE/RULE, or default", names.BECAUSE_PATTERN)
