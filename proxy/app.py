@@ -11,18 +11,21 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy import keys
-from proxy.audit.record import Record
+from proxy.audit.record import Record, rfc3339
 from proxy.audit.writer import AuditBusyError, AuditWriter
 from proxy.change.judging import Judging
 from proxy.change.reload import Attempt, Reloader, Surroundings, TakeError
 from proxy.entrances import entrances, limits
+from proxy.flows.book import Book
+from proxy.flows.store import FILE as FLOWS
+from proxy.flows.store import FLUSH, FlowStore
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.ports import Timing
 from proxy.identity.syn import read_saved_syn
@@ -41,6 +44,8 @@ from proxy.view import View
 
 if TYPE_CHECKING:
     from proxy.change.start import Beginning
+    from proxy.core.action import Action
+    from proxy.policy.shadow import Watched
     from proxy.protocols.base import ProtocolSpec
     from proxy.site import Site
 
@@ -93,7 +98,11 @@ class App:
             monotonic=world.clock,
             call_soon=self._loop.call_soon_threadsafe,
         )
-        self._journal = AuditJournal(self._audit, self._counters, self._live.policy.digest, world.clock)
+        self._book = Book()
+        self._flows = FlowStore(site.state / FLOWS, _text_with(protocols), world.wall)
+        self._journal = AuditJournal(
+            self._audit, self._counters, self._live.policy.digest, world.clock, world.wall, self._book
+        )
         self._gateway = Gateway(
             opened,
             loop=self._loop,
@@ -126,6 +135,7 @@ class App:
         """Audit, sockets, then the first accept. Raises StartError, and then nothing is left open."""
         try:
             self._audit.start()
+            self._flows.start()
             self._gateway.bind()
             self._admin.start()
             self._keep_beginning()
@@ -136,6 +146,7 @@ class App:
         self._bound = True
         digest = self._live.policy.digest[:12]
         self._audit.record(Record("start", detail=f"bulkhead {version('bulkhead')}, policy {digest}"))
+        self._record_monitors(())
         self._heartbeat.start(self._loop)
         # What was built until now lives as long as the process: the collector need not walk it for each link.
         gc.collect()
@@ -161,33 +172,39 @@ class App:
         await self._gateway.drain()
         self._heartbeat.stop()
         self._audit.record(Record("stop"))
+        await asyncio.to_thread(self._flows.close, self._book)
         await asyncio.to_thread(self._audit.close)
         await asyncio.to_thread(self._admin.stop)
 
     async def _keep(self) -> None:
         """Looks at the clock and at the deny list, and pats the watchdog, from the loop that it watches."""
-        pat = 0.0
+        pat = flush = 0.0
         while True:
             await asyncio.sleep(self._until_next_look())
+            now = self._world.clock()
             try:
                 await self._look_at_clock()
                 await self._look_at_deny_list()
+                self._journal.gather()
+                if now >= flush:
+                    flush = now + FLUSH
+                    self._flows.flush(self._book)
             except Exception:  # no thread to be had, or a bug: it must not be the last look, or nobody is revoked again
                 _log.exception("looking at the deny list and the clock failed; it is tried again")
-            if self._service_manager.watchdog and self._world.clock() >= pat:
-                pat = self._world.clock() + self._service_manager.watchdog / 3
+            if self._service_manager.watchdog and now >= pat:
+                pat = now + self._service_manager.watchdog / 3
                 self._service_manager.tell("WATCHDOG=1")
 
     def _until_next_look(self) -> float:
         """Not later than hours open or close: what they end is cut at that moment."""
-        wall = self._world.wall()
-        change = self._live.circumstances.next_change(wall)
-        return POLL if change is None else min(POLL, max(0.001, change - wall))
+        change = self._live.next_look()
+        return POLL if change is None else min(POLL, max(0.001, change - self._world.wall()))
 
     async def _look_at_clock(self) -> None:
-        if turned := self._live.circumstances.look(self._world.wall()):
-            _log.info("hours have opened or closed", extra={"hours": ", ".join(sorted(turned))})
-            await self._gateway.decide_again()
+        if concerned := self._live.look():
+            _log.info("the hours have turned", extra={"devices": len(concerned)})
+            self._journal.in_force(self._live.policy.digest)
+            await self._gateway.decide_again(concerned)
 
     async def _look_at_deny_list(self) -> None:
         if self._revoked.changed():
@@ -219,13 +236,24 @@ class App:
             raise
         if (site.admin, site.state) != (self._live.site.admin, self._live.site.state):
             _log.warning("admin and state are taken from the files at a restart only")
+        before = self._live.policy.monitored
         concerned = self._live.exchange(site, policy)
         self._journal.in_force(policy.digest)
+        self._record_monitors(before)
         self._gateway.exchange(prepared, limits(site))
         # As at the start, but without a collection: it would stop the loop for as long as the heap is large.
         gc.freeze()
         await self._gateway.decide_again(concerned)
         return policy.digest
+
+    def _record_monitors(self, before: Sequence[Watched]) -> None:
+        """Whoever stops enforcing something, if only for a while, leaves a trace (threats.md 4)."""
+        known = {(one.ref.surface, one.ref.name, one.monitor.until) for one in before}
+        for one in self._live.policy.monitored:
+            if (one.ref.surface, one.ref.name, one.monitor.until) not in known:
+                detail = f"{one.ref} is watched and not enforced until {rfc3339(one.monitor.until)}: {one.monitor.why}"
+                self._audit.record(Record("monitor", detail=detail))
+                _log.warning("in monitor: %s", detail)
 
     def _attempted(self, attempt: Attempt) -> None:
         """An attempt to reload has ended, well or not."""
@@ -275,6 +303,8 @@ class App:
             live=self._live,
             gateway=self._gateway,
             audit=self._audit,
+            flows=self._flows,
+            wall=self._world.wall,
             reloader=self._reloader,
             revoked=self._revoked,
             heartbeat=self._heartbeat,
@@ -289,6 +319,9 @@ class App:
             heartbeat=self._heartbeat,
             reload=view.reload,
             certificates=lambda: own,
+            flows=self._flows,
+            monitors=view.monitors,
+            monitor_errors=view.monitor_errors,
         )
         return Probes(registry(sources), self._heartbeat, view.readiness, view.status, reload=self._asked_by_admin)
 
@@ -312,6 +345,11 @@ async def serve(
     app.start()
     started(app)
     await app.run(stop)
+
+
+def _text_with(protocols: Mapping[str, ProtocolSpec]) -> Callable[[str, Sequence[Action]], str]:
+    """What was asked, as the question that asks it again."""
+    return lambda protocol, actions: protocols[protocol].text_of(actions)
 
 
 def _deny_list(site: Site) -> RevocationList:

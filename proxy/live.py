@@ -14,8 +14,8 @@ from proxy.identity.sources.syn import Syn
 from proxy.identity.sources.x509 import X509
 from proxy.pki.certificate import CertificateReader
 from proxy.policy.circumstances import Circumstances
-from proxy.policy.compile import Policy, compile_policy
-from proxy.policy.rates import Rates
+from proxy.policy.shadow import next_end
+from proxy.policy.shadowed import Shadowed, compile_shadowed
 from proxy.protocols.base import Watched
 
 if TYPE_CHECKING:
@@ -28,35 +28,54 @@ if TYPE_CHECKING:
 
 
 class Live:
-    """``circumstances`` and ``rates`` outlive every policy: what was seen and spent stays so."""
+    """``circumstances`` outlive every policy, and so do the budgets: what was seen and spent stays so."""
 
     def __init__(self, site: Site, wall: Callable[[], float]) -> None:
         """Raises PolicyError."""
         self.circumstances = Circumstances(site.hours, wall())
-        self._rates = Rates()
         self._wall = wall
         self._watched: dict[tuple[str, str], Watched] = {}
         self.site = without_tests(site)
-        self.policy = self._compiled(self.site, None)
-        self._identifier = _identifier(self.site)
-        self._watch()
+        self.policy = compile_shadowed(
+            self.site.surfaces,
+            site.roles,
+            site.devices,
+            site.hours,
+            now=wall(),
+            circumstances=self.circumstances,
+        )
+        self._settle()
 
-    def compiled(self, site: Site) -> Policy:
+    def compiled(self, site: Site) -> Shadowed:
         """The policy of another version of the site, made from what is in force where that has not changed. Nothing is
         exchanged. Raises PolicyError."""
-        return self._compiled(site, self.policy)
+        return self.policy.replaced(site.surfaces, site.roles, site.devices, site.hours, now=self._wall())
 
-    def exchange(self, site: Site, policy: Policy) -> frozenset[str] | None:
+    def exchange(self, site: Site, policy: Shadowed) -> frozenset[str] | None:
         """From here on this is in force. The devices whose links are concerned; None: all, for who is who changed."""
         before, old = self.site, self.policy
-        self.site = without_tests(site)
-        self.policy = policy
-        self._identifier = _identifier(self.site)
+        self.site, self.policy = without_tests(site), policy
         turned = self.circumstances.tell(site.hours, self._wall())
-        self._watch()
-        if turned or before.devices != site.devices or before.name != site.name:
+        self._settle()
+        if before.devices != site.devices or before.name != site.name:
             return None
-        return policy.concerned(old)
+        return policy.concerned(old) | policy.timed(turned)
+
+    def look(self) -> frozenset[str]:
+        """Looks at the clock: hours open and close, and what was in monitor is enforced at its end. The devices whose
+        links are concerned by that."""
+        wall = self._wall()
+        concerned = self.policy.timed(turned) if (turned := self.circumstances.look(wall)) else frozenset()
+        if self._end is not None and wall >= self._end:
+            old, self.policy = self.policy, self.compiled(self.site)
+            concerned |= self.policy.concerned(old)
+            self._settle()
+        return concerned
+
+    def next_look(self) -> float | None:
+        """When the clock will change something by itself, wall seconds."""
+        changes = (self.circumstances.next_change(self._wall()), self._end)
+        return min((at for at in changes if at is not None), default=None)
 
     def judges(self, revoked: Callable[[int], bool]) -> Judges:
         """Ask whatever is in force at that moment. One answer comes from one version (T73)."""
@@ -86,7 +105,10 @@ class Live:
     def _watched_at(self, device: str, protocol: str) -> Watched:
         return self._watched.setdefault((device, protocol), Watched())
 
-    def _watch(self) -> None:
+    def _settle(self) -> None:
+        """What follows from the site and the policy that are in force now."""
+        self._identifier = _identifier(self.site)
+        self._end = next_end(self.site.surfaces, self._wall())
         points = self.policy.watched()
         self.circumstances.watch(points)
         found: dict[tuple[str, str], set[Point]] = {}
@@ -94,13 +116,6 @@ class Live:
             found.setdefault((device, point.protocol), set()).add(point)
         for key in found.keys() | self._watched.keys():
             self._watched_at(*key).points = frozenset(found.get(key, ()))
-
-    def _compiled(self, site: Site, base: Policy | None) -> Policy:
-        if base is None:
-            return compile_policy(
-                site.surfaces, site.roles, site.devices, rates=self._rates, circumstances=self.circumstances
-            )
-        return base.replaced(site.surfaces, site.roles, site.devices)
 
 
 def without_tests(site: Site) -> Site:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.audit.record import rfc3339
 from proxy.telemetry.heartbeat import STALL
-from proxy.telemetry.metrics import Reload
+from proxy.telemetry.metrics import MonitorFigures, Reload
 from proxy.telemetry.status import (
     AuditStatus,
     Check,
     DeviceStatus,
+    FlowStatus,
     ListenerStatus,
+    MonitorStatus,
     ReloadStatus,
     Status,
 )
@@ -22,6 +24,7 @@ from proxy.telemetry.status import (
 if TYPE_CHECKING:
     from proxy.audit.writer import AuditWriter
     from proxy.change.reload import Attempt, Reloader
+    from proxy.flows.store import FlowStore
     from proxy.gateway.gateway import Gateway
     from proxy.live import Live
     from proxy.pki.revocation import RevocationList
@@ -39,6 +42,8 @@ class View:
         live: Live,
         gateway: Gateway,
         audit: AuditWriter,
+        flows: FlowStore,
+        wall: Callable[[], float],
         reloader: Reloader,
         revoked: RevocationList,
         heartbeat: Heartbeat,
@@ -49,6 +54,8 @@ class View:
         self._live = live
         self._gateway = gateway
         self._audit = audit
+        self._flows = flows
+        self._wall = wall
         self._reloader = reloader
         self._revoked = revoked
         self._heartbeat = heartbeat
@@ -83,7 +90,59 @@ class View:
             listeners=self._listeners(),
             devices=self._devices(),
             modes={surface.name: "enforce" if surface.monitor is None else "monitor" for surface in site.surfaces},
+            monitors=self._monitors(),
+            flows=self._flow_status(),
+            degraded=tuple(self._degraded()),
         )
+
+    def monitors(self) -> list[MonitorFigures]:
+        """For the metrics."""
+        policy = self._live.policy
+        return [
+            MonitorFigures(
+                one.ref.surface,
+                one.ref.name,
+                one.monitor.until,
+                policy.counts.of(one.ref).would_refuse,
+                policy.counts.of(one.ref).would_allow,
+            )
+            for one in policy.monitored
+        ]
+
+    def monitor_errors(self) -> int:
+        candidate = self._live.policy.candidate
+        return 0 if candidate is None else candidate.faults.count
+
+    def _monitors(self) -> tuple[MonitorStatus, ...]:
+        policy, wall = self._live.policy, self._wall()
+        return tuple(
+            MonitorStatus(
+                surface=one.ref.surface,
+                rule=one.ref.name,
+                until=rfc3339(one.monitor.until),
+                why=one.monitor.why,
+                then=one.monitor.then,
+                overdue=one.overdue(wall),
+                would_refuse=policy.counts.of(one.ref).would_refuse,
+                would_allow=policy.counts.of(one.ref).would_allow,
+            )
+            for one in policy.monitored
+        )
+
+    def _flow_status(self) -> FlowStatus:
+        flows = self._flows
+        return FlowStatus(str(flows.path), flows.rows, flows.untold, flows.dropped, flows.problem)
+
+    def _degraded(self) -> Iterator[str]:
+        """It is ready, and somebody has to see to it."""
+        last = self._reloader.last
+        if not last.successful:
+            yield f"the files are not in force: reload {last.outcome}"
+        for one in self._monitors():
+            if one.overdue:
+                yield f"{one.surface}/{one.rule} is still in monitor, which ended {one.until}"
+        if self._flows.problem:
+            yield f"flows are not recorded: {self._flows.problem}"
 
     def _listeners(self) -> tuple[ListenerStatus, ...]:
         gateway = self._gateway

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Fields = dict[str, object]
 
-KINDS = ("connect", "refuse", "act", "malformed", "device", "close", "start", "stop", "reload", "gap", "retired")
+KINDS = ("connect", "refuse", "act", "malformed", "device", "close", "start", "stop", "reload", "monitor", "gap", "retired")
 """Every value of ``what``. The last two are the log's own: records that were lost, a segment that was removed."""
 
 TEXT_LIMIT = 200
@@ -196,6 +196,9 @@ class Record:
             if verdict.nearest is not None:
                 fields["nearest"] = cap(str(verdict.nearest))
                 fields["nearest_at"] = cap(str(verdict.nearest.origin))
+            if verdict.would is not None:
+                fields["would"] = "allow" if verdict.would.allowed else "refuse"
+                fields["would_rule"] = cap(str(verdict.would.rule))
             detail = detail or verdict.detail
         if detail:
             fields["detail"] = cap(detail)

@@ -81,6 +81,8 @@ def as_text(status: dict[str, Any], ready: dict[str, Any]) -> str:
     for row in _rows(status.get("devices")):
         what = f"{_text(row, 'address')} {_text(row, 'state')}, {_text(row, 'connections')} connections"
         lines.append(_line("device", _text(row, "id"), what))
+    degraded = status.get("degraded")
+    lines += [_line("degraded", "", line) for line in (degraded if isinstance(degraded, list) else [])]
     lines += [_line("not ready", _text(check, "name"), _text(check, "detail")) for check in missing]
     return "\n".join(lines or ["ready"])
 

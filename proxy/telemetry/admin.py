@@ -58,8 +58,8 @@ class Probes:
     heartbeat: Heartbeat
     readiness: Callable[[], tuple[Check, ...]]
     status: Callable[[], Status]
-    reload: Callable[[], bool] = lambda: False
     hosts: frozenset[str] = frozenset()
+    reload: Callable[[], bool] = lambda: False
 
 
 class AdminServer:

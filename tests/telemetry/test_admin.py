@@ -15,7 +15,7 @@ import pytest
 from proxy.telemetry import admin
 from proxy.telemetry.admin import AdminBindError, AdminServer, Probes, host_is_ours
 from proxy.telemetry.metrics import registry
-from proxy.telemetry.status import AuditStatus, Check, DeviceStatus, ListenerStatus, Status
+from proxy.telemetry.status import AuditStatus, Check, DeviceStatus, ListenerStatus, ReloadStatus, Status
 from tests.telemetry.kit import Clock, sources
 
 STATUS = Status(
@@ -26,6 +26,7 @@ STATUS = Status(
     policy="3f2a9c0d1e4b",
     policy_loaded="2026-11-21T14:31:00.000Z",
     audit=AuditStatus(True, "var/audit", 17, "ab" * 32, 0),
+    reload=ReloadStatus("ab" * 8, 1, "taken", "start", "2026-11-21T00:00:00.000Z", 0.2),
     listeners=(ListenerStatus("cell-3-modbus", "127.0.0.1:8802", "modbus", "plc-3a", True, 2),),
     devices=(DeviceStatus("plc-3a", "10.3.0.11:502", 1, "connected"),),
     modes={"cell-3": "enforce"},
