@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.protocols.modbus.rules import nearest
+from proxy.protocols.modbus.windows import nearest
 
 if TYPE_CHECKING:
     from proxy.protocols.base import Report
