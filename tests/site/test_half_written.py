@@ -17,7 +17,23 @@ from proxy.cli.site import protocols
 from proxy.site import Finding, Loaded, Site, load_site
 from proxy.site.files import MAX_BYTES
 from tests.site.bell import BELL
-from tests.site.folder import CONFIG, PARISH, SEXTON, SOUND, STAFF, TOWER, changed, lines, load, write
+from tests.site.folder import (
+    CONFIG,
+    FEAST,
+    FULL,
+    MATINS,
+    NOW,
+    PARISH,
+    SEXTON,
+    SOUND,
+    STAFF,
+    TOWER,
+    VIGIL,
+    changed,
+    lines,
+    load,
+    write,
+)
 
 if TYPE_CHECKING:
     from proxy.protocols.base import ProtocolSpec
@@ -44,13 +60,13 @@ class Original:
         path = self.folder / file
         path.write_bytes(data)
         try:
-            return load_site(self.folder / CONFIG, self.protocols)
+            return load_site(self.folder / CONFIG, self.protocols, now=NOW)
         finally:
             path.write_bytes(self.files[file])
 
 
 def original(folder: Path, protocols: Mapping[str, ProtocolSpec], files: dict[str, bytes]) -> Original:
-    loaded = load_site(write(folder, files), protocols)
+    loaded = load_site(write(folder, files), protocols, now=NOW)
     assert loaded.site is not None, lines(loaded)
     return Original(folder, protocols, files, loaded.site)
 
@@ -68,7 +84,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Original:
 
 def is_harmless(loaded: Loaded, original: Site) -> bool:
     """Refused, or exactly what it was."""
-    return loaded.site is None or loaded.site.digest == original.digest
+    site = loaded.site
+    return site is None or (site.digest == original.digest and site.cases == original.cases)
 
 
 @pytest.mark.parametrize("file", SOUND)
@@ -78,6 +95,20 @@ def test_t70_cut_anywhere(file: str, bells: Original) -> None:
     for length in range(len(data)):
         loaded = bells.with_file(file, data[:length])
         assert is_harmless(loaded, bells.site), f"{file} cut at {length} is taken for a whole file"
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Original:
+    return original(tmp_path_factory.mktemp("full"), {"bell": BELL}, {n: text.encode() for n, text in FULL.items()})
+
+
+@pytest.mark.parametrize("file", [PARISH, MATINS, FEAST, VIGIL])
+def test_t70_every_key_of_the_language_cut(file: str, full: Original) -> None:
+    """At the end of every line, and now and then in the middle of one."""
+    data = FULL[file].encode()
+    ends = {at + 1 for at, byte in enumerate(data) if byte == ord("\n")}
+    for length in sorted(ends - {len(data)} | set(range(0, len(data), 11))):
+        assert is_harmless(full.with_file(file, data[:length]), full.site), f"{file} cut at {length}"
 
 
 @pytest.mark.parametrize("file", DEMO)
