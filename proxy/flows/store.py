@@ -78,6 +78,7 @@ class FlowStore:
         self._most = most
         self._most_of_one = most_of_one
         self._pending = Book() if pending is None else pending
+        self._front: Book | None = None
         self._db: sqlite3.Connection | None = None
         self._skip = 0
         self._jobs: queue.SimpleQueue[dict[Key, Seen] | None] = queue.SimpleQueue()
@@ -87,13 +88,14 @@ class FlowStore:
 
     @property
     def untold(self) -> int:
-        return self._pending.untold
+        return self._pending.untold + (0 if self._front is None else self._front.untold)
 
     def start(self) -> None:
         self._thread.start()
 
     def flush(self, book: Book) -> None:
         """Hands over what ``book`` has. While the last flush is still under way it keeps it."""
+        self._front = book
         if self._idle.is_set():
             self._idle.clear()
             self._jobs.put(book.take())

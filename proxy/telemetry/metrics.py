@@ -1,7 +1,8 @@
 """Prometheus metrics, made when somebody scrapes: the data path only ever adds to plain integers.
 
-Labels are listener names, device ids and certificate names from the operator's files, and reason codes from the closed
-list; nothing that came over the network becomes a label. docs/metrics.md lists every metric and a test compares.
+Labels are names of listeners, surfaces, rules and certificates and device ids from the operator's files, and reason
+codes from the closed list; nothing that came over the network becomes a label. docs/metrics.md lists every metric and a
+test compares.
 """
 
 from __future__ import annotations
@@ -55,6 +56,32 @@ class Audit(Protocol):
     def queued(self) -> int: ...
 
 
+class Flows(Protocol):
+    """`proxy.flows.store.FlowStore` is one."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def untold(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def errors(self) -> int: ...
+    @property
+    def problem(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorFigures:
+    """One thing in monitor, by the names of the files; ``end`` is seconds since 1970."""
+
+    surface: str
+    rule: str
+    end: float
+    would_refuse: int
+    would_allow: int
+
+
 @dataclass(frozen=True, slots=True)
 class Reload:
     """The last attempt to load the configuration, and when it last succeeded (wall seconds, 0 for never)."""
@@ -68,6 +95,7 @@ class Sources:
     """Where a scrape looks. Callables are called in the admin thread and must only read.
 
     ``certificates`` gives the end (wall seconds) of our own certificates by the operator's name for them.
+    ``monitors`` is what is in monitor, ``monitor_errors`` how often its candidate could not decide.
     """
 
     version: str
@@ -78,6 +106,9 @@ class Sources:
     heartbeat: Heartbeat
     reload: Callable[[], Reload]
     certificates: Callable[[], Mapping[str, float]]
+    flows: Flows
+    monitors: Callable[[], Iterable[MonitorFigures]] = tuple
+    monitor_errors: Callable[[], int] = lambda: 0
 
 
 def registry(sources: Sources) -> CollectorRegistry:
@@ -102,6 +133,8 @@ class BulkheadCollector(Collector):
         yield from self._listener_reasons()
         yield from self._devices()
         yield from self._audit()
+        yield from self._monitors()
+        yield from self._flows()
 
     def _process(self) -> Iterator[Metric]:
         of = self._from
@@ -170,6 +203,24 @@ class BulkheadCollector(Collector):
         for field, name, text in _OF_AUDIT:
             yield counter(name, text, getattr(audit.stats, field))
 
+    def _monitors(self) -> Iterator[Metric]:
+        of = list(self._from.monitors())
+        labels = ["surface", "rule"]
+        for field, name, text in _PER_MONITOR:
+            read = attrgetter(field)
+            yield counters(name, text, labels, [([one.surface, one.rule], read(one)) for one in of])
+        ends = [([one.surface, one.rule], one.end) for one in of]
+        yield gauges("monitor_end_timestamp_seconds", "When watching is to end, since 1970.", labels, ends)
+        errors = self._from.monitor_errors()
+        yield counter("monitor_errors", "Times that what is in monitor could not be judged.", errors)
+
+    def _flows(self) -> Iterator[Metric]:
+        flows = self._from.flows
+        yield gauge("flows", "Flows on disk.", flows.rows)
+        yield gauge("flows_healthy", "1 if flows can be written.", not flows.problem)
+        for field, name, text in _OF_FLOWS:
+            yield counter(name, text, getattr(flows, field))
+
 
 _PER_LISTENER = (
     ("accepted", "connections_accepted", "TCP connections accepted."),
@@ -206,6 +257,17 @@ _OF_AUDIT = (
     ("errors", "audit_errors", "Failed writes."),
     ("refused_acts", "audit_refused_acts", "Acts refused because they could not be recorded."),
     ("retired", "audit_retired_segments", "Oldest segments removed to stay under the size limit."),
+)
+
+_PER_MONITOR = (
+    ("would_refuse", "monitor_would_refuse", "Messages that went on and would be refused."),
+    ("would_allow", "monitor_would_allow", "Messages that were refused and would go on."),
+)
+
+_OF_FLOWS = (
+    ("untold", "flows_untold_messages", "Messages of flows that got no place in the record of flows."),
+    ("dropped", "flows_dropped", "Flows thrown out of the record to keep it in bounds."),
+    ("errors", "flows_errors", "Times that flows could not be written."),
 )
 
 

@@ -70,8 +70,36 @@ class ReloadStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MonitorStatus:
+    """One thing in monitor: a rule or `never`, or a whole surface (``rule`` is then ``monitor``). ``until`` is RFC
+    3339; ``then`` is ``enforce`` or ``alarm``; ``overdue``: that time is over, and somebody has to decide."""
+
+    surface: str
+    rule: str
+    until: str
+    why: str
+    then: str
+    overdue: bool
+    would_refuse: int
+    would_allow: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStatus:
+    """The record of flows. ``problem`` says why the last flush failed, or is empty. ``rows`` are flows on disk,
+    ``dropped`` those thrown out to stay in bounds, ``untold`` messages of flows that got no place."""
+
+    file: str
+    rows: int
+    untold: int
+    dropped: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """The whole gateway. Times are RFC 3339 UTC. ``modes`` maps protect surfaces to their mode."""
+    """The whole gateway. Times are RFC 3339 UTC. ``modes`` maps protect surfaces to their mode. ``degraded`` says what
+    an operator has to see to although it is ready."""
 
     site: str
     version: str
@@ -84,6 +112,9 @@ class Status:
     listeners: tuple[ListenerStatus, ...] = ()
     devices: tuple[DeviceStatus, ...] = ()
     modes: Mapping[str, str] = field(default_factory=dict)
+    monitors: tuple[MonitorStatus, ...] = ()
+    flows: FlowStatus | None = None
+    degraded: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         return {"apiVersion": API_VERSION, "kind": "Status", **asdict(self), "modes": dict(self.modes)}

@@ -16,6 +16,7 @@ from proxy.core.events import Event
 from proxy.core.facts import CertificateFacts, ConnFacts
 from proxy.core.principal import Principal
 from proxy.core.reason import Reason
+from proxy.core.verdict import Verdict
 from tests.audit.kit import ALLOW, DEFAULT, DENY, RULE, SCADA, certificate, note, refusal, subject
 
 DOCS = Path(__file__).parents[2] / "docs" / "audit.md"
@@ -143,11 +144,16 @@ def test_every_field_and_kind_is_documented() -> None:
     )
     from proxy.audit.figures import Gap, Retired
 
+    verdict = Verdict(DEFAULT, Reason.DEFAULT_DENY)
+    verdict.would = Verdict(RULE)
+    watched = Record("refuse", subject(), verdict=verdict)
+    assert (sealed(watched)["would"], sealed(watched)["would_rule"]) == ("allow", str(RULE))
     records = [
         refusal(),
         *merger.flush(),
         Record("close", subject(), figures=figures, detail="x"),
         Record("connect", with_mac),
+        watched,
         Record("gap", figures=Gap({"refuse": 2})),
         Record("retired", figures=Retired(["a"], 4)),
     ]

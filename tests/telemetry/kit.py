@@ -11,7 +11,7 @@ import pytest
 from proxy.core.reason import Reason
 from proxy.telemetry.counters import Counters
 from proxy.telemetry.heartbeat import Heartbeat
-from proxy.telemetry.metrics import Reload, Sources
+from proxy.telemetry.metrics import MonitorFigures, Reload, Sources
 
 
 @dataclass
@@ -63,6 +63,15 @@ class Audit:
     queued: int = 0
 
 
+@dataclass
+class Flows:
+    rows: int = 5
+    untold: int = 2
+    dropped: int = 1
+    errors: int = 3
+    problem: str = "disk full"
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 50.0
@@ -90,6 +99,9 @@ def sources(clock: Clock | None = None) -> Sources:
         heartbeat=Heartbeat(clock or Clock()),
         reload=lambda: Reload(True, 1_795_271_461.0),
         certificates=lambda: {"gateway": 1_800_000_000.0},
+        flows=Flows(),
+        monitors=lambda: [MonitorFigures("cell-3", "setpoint", 1_796_000_000.0, 4, 1)],
+        monitor_errors=lambda: 6,
     )
 
 

@@ -58,6 +58,14 @@ def test_values_come_from_the_figures() -> None:
     assert value("bulkhead_links_ended_total", **listener, reason="BH-1715") == 1
     assert value("bulkhead_malformed_inputs_total", **listener) == 1
     assert value("bulkhead_acts_recorded_total", **listener) == 1
+    watched = {"surface": "cell-3", "rule": "setpoint"}
+    assert value("bulkhead_monitor_would_refuse_total", **watched) == 4
+    assert value("bulkhead_monitor_would_allow_total", **watched) == 1
+    assert value("bulkhead_monitor_end_timestamp_seconds", **watched) == 1_796_000_000
+    assert value("bulkhead_monitor_errors_total") == 6
+    assert (value("bulkhead_flows"), value("bulkhead_flows_healthy")) == (5, 0)
+    assert value("bulkhead_flows_untold_messages_total") == 2
+    assert (value("bulkhead_flows_dropped_total"), value("bulkhead_flows_errors_total")) == (1, 3)
     assert value("bulkhead_device_connections", device="plc-3a") == 1
     assert value("bulkhead_device_faults_total", device="plc-3a", reason="BH-1107") == 1
     assert value("bulkhead_audit_merged_records_total") == 40
@@ -89,6 +97,7 @@ def test_labels_are_names_of_the_operator_and_codes_of_the_closed_list() -> None
     for family in families().values():
         for sample in family.samples:
             allowed = {"listener": {"cell-3-modbus"}, "device": {"plc-3a"}, "certificate": {"gateway"}, "reason": codes}
+            allowed |= {"surface": {"cell-3"}, "rule": {"setpoint"}}
             if family.name == "bulkhead_build_info" or family.name.startswith("process_"):
                 continue
             assert all(label_value in allowed[label] for label, label_value in sample.labels.items()), sample
