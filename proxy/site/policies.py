@@ -120,6 +120,9 @@ class SurfaceBuilder:
         whilst = () if shape.while_ is None else self._whilst(shape.while_, devices, (*path, "while"), voice)
         monitor = zone.watch.monitor(shape.mode, shape.monitor, path, f"the rule {key}")
         replaces = zone.watch.replaces(key, shapes, path)
+        if shape.budget is not None and targets and not any(target.changes for target in targets):
+            wrong = "a budget counts changes, and this rule allows none"
+            voice.warn((*path, "budget"), wrong, "delete it, or write a rate")
         if not speakers or not devices or not targets:
             # Nothing is lost: a rule without speaker, device or target allows nothing, and its fault has been told.
             return None
