@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import json
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,25 +11,24 @@ import click
 
 from proxy.cli.exits import DONE, FINDINGS
 from proxy.cli.report import API_VERSION
-from proxy.cli.site import config_option, open_site, protocols
+from proxy.cli.site import config_option, find_config, open_site, protocols
+from proxy.telemetry.logs import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from proxy.core.action import Target
+    from proxy.cli.decision import Decision
     from proxy.core.principal import Principal
     from proxy.core.reason import Reason
-    from proxy.policy.explain import Explanation
-    from proxy.policy.suggest import Grammar, Question
-    from proxy.protocols.base import ProtocolSpec
+    from proxy.policy.question import Question
     from proxy.site import Site
 
 
 @click.command()
 @config_option
-@click.option("--who", required=True, help="A device id, mbaps:ROLE, mbaps-null, or both: scada+mbaps:Operator.")
-@click.option("--to", required=True, help="The device that is spoken to.")
+@click.option("--who", help="A device id, mbaps:ROLE, mbaps-null, or both: scada+mbaps:Operator.")
+@click.option("--to", help="The device that is spoken to.")
 @click.option(
     "--evidence",
     "--needs",
@@ -38,93 +37,110 @@ if TYPE_CHECKING:
     metavar="KIND",
     help="What the speaker shows: x509, mac_ip, address, or none. Default: all that binds it.",
 )
+@click.option("--at", metavar="TIME", help="When: RFC 3339, such as 2026-11-23T07:00:00+01:00. Default: now.")
+@click.option("--state", multiple=True, metavar="POINT=VALUE", help='Just seen: "plc-3b modbus holding 10 = 0".')
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 @click.argument("request", nargs=-1, required=True)
 def command(
-    config: Path | None, who: str, to: str, evidence: tuple[str, ...], output: str, request: tuple[str, ...]
+    config: Path | None,
+    who: str | None,
+    to: str | None,
+    evidence: tuple[str, ...],
+    at: str | None,
+    state: tuple[str, ...],
+    output: str,
+    request: tuple[str, ...],
 ) -> int:
     """Say what the policy answers to REQUEST, and why.
 
     REQUEST names a protocol and what is asked, for example: modbus write holding 40 = 77
 
-    Exits with 0 if it is allowed, 1 if it is refused, 2 if the question is wrong, 3 if the site cannot be read.
+    Or it is the id of a decision from a log line or a record: then it says what was answered and by what policy, and
+    what the files here answer to the same, at that time. What the process was like is not on record: --state says it.
+
+    Exits with 0 if it is allowed, 1 if it is refused, 2 if the question is wrong, 3 if the site or the log cannot be
+    read.
     """
-    from proxy.identity.identify import refusal
-    from proxy.policy.assume import assumed
-    from proxy.policy.compile import compile_policy
-    from proxy.policy.explain import as_text, explain
-    from proxy.site.outright import refused_outright
+    from proxy.cli import asking
+    from proxy.cli.decision import find_decision, is_id
 
-    site = open_site(config)
-    spec, text = _request(" ".join(request))
-    _check_names(site, who, to)
-    principal = assumed(who, site.devices, _kinds(evidence))
-    policy = compile_policy(site.surfaces, site.roles, site.devices)
-    question = _question(spec, text, principal, to)
-    told = explain(policy, question, _grammar(spec))
-    standing = refusal(principal, None if principal.id is None else site.devices[principal.id])
-    outright = refused_outright(site.devices, protocols(), to, question.actions)
-    if outright is not None and told.change is not None and told.change.snippet:
-        told = replace(told, change=None)  # the proposed rule would change nothing
-    if output == "json":
-        click.echo(json.dumps(_data(told, standing, outright), indent=2))
+    if len(request) == 1 and is_id(request[0]):
+        if who or to:
+            raise click.UsageError("a decision's id says who asked whom; take --who and --to out")
+        decision = find_decision(find_config(config), request[0])
+    elif who is None or to is None:
+        raise click.UsageError(f"Missing option '{'--to' if who else '--who'}'.")
     else:
-        click.echo(_standing_text(principal, standing) + _outright_text(outright) + as_text(told))
-    return DONE if told.allowed and standing is None and outright is None else FINDINGS
+        decision = None
+    site = open_site(config)
+    asked: Question | None
+    if decision is None:
+        asked = asking.question(site, str(who), str(to), " ".join(request), evidence)
+    else:
+        asked = decision.question(site, evidence)
+    if asked is not None:
+        wall = asking.instant(at) if at is not None else decision.time if decision is not None else time.time()
+        asked = replace(asked, wall=wall, dated=at is not None or decision is not None)
+        asked = replace(asked, state=asking.state(site, asked.device, state))
+    answer = None if asked is None else _Answer(site, asked)
+    _show(site, decision, answer, output)
+    return DONE if answer is None or answer.allowed else FINDINGS
 
 
-def _request(text: str) -> tuple[ProtocolSpec, str]:
-    name, _, rest = text.strip().partition(" ")
-    known = protocols()
-    if name not in known:
-        raise click.UsageError(f"unknown protocol {name!r}; begin with one of: {', '.join(known)}")
-    return known[name], rest
+class _Answer:
+    """What the files here say: the rules, and what comes before them."""
+
+    def __init__(self, site: Site, asked: Question) -> None:
+        from proxy.cli import asking
+        from proxy.identity.identify import refusal
+        from proxy.policy.explain import explain
+        from proxy.site.outright import refused_outright
+
+        shadowed = asking.policy(site, asked)
+        spec = protocols()[asked.protocol]
+        principal = asked.principal
+        told = explain(shadowed.enforced, asked, asking.grammar(spec), shadowed)
+        self.standing = refusal(principal, site.devices.get(principal.id or ""))
+        self.outright = refused_outright(site.devices, protocols(), asked.device, asked.actions)
+        if self.outright is not None and told.change is not None and told.change.snippet:
+            told = replace(told, change=None)  # the proposed rule would change nothing
+        self.told = told
+        self.digest = shadowed.digest
+
+    @property
+    def allowed(self) -> bool:
+        return self.told.allowed and self.standing is None and self.outright is None
+
+    def text(self) -> str:
+        from proxy.policy.explained import as_text
+
+        before = _standing_text(self.told.asked.principal, self.standing) + _outright_text(self.outright)
+        return before + as_text(self.told)
+
+    def data(self) -> dict[str, Any]:
+        from proxy.policy.explained import as_data
+
+        data = as_data(self.told)
+        data["identity"] = _reason(None if self.standing is None else (self.standing, self.standing.sentence))
+        data["outright"] = _reason(self.outright)
+        data["allowed"] = self.allowed
+        return data
 
 
-def _question(spec: ProtocolSpec, text: str, principal: Principal, to: str) -> Question:
-    from proxy.policy.suggest import Question
-
-    try:
-        actions = spec.parse_actions(text)
-    except ValueError as wrong:
-        raise click.UsageError(str(wrong)) from None
-    return Question(principal, to, spec.name, text, tuple(actions))
-
-
-def _check_names(site: Site, who: str, to: str) -> None:
-    """Asking about a stranger is a good question; about a device that is not there it is a slip."""
-    from proxy.policy.assume import is_attribute
-
-    if to not in site.devices:
-        raise click.UsageError(f"no device {to!r}{_nearest(to, site.devices)}")
-    for name in who.split("+"):
-        if not is_attribute(name) and name not in site.devices:
-            click.echo(f"note: no device {name!r}{_nearest(name, site.devices)}: asking as a stranger", err=True)
+def _show(site: Site, decision: Decision | None, answer: _Answer | None, output: str) -> None:
+    data = {} if answer is None else answer.data()
+    if output == "json":
+        head: dict[str, Any] = {"apiVersion": API_VERSION, "kind": "Explanation"}
+        told = {} if decision is None else {"decision": decision.data(site)}
+        click.echo(json.dumps({**head, **data, **told}, indent=2))
+        return
+    lines: Sequence[str] = [] if decision is None else [*decision.text(site, answer is not None), ""]
+    lines = [*lines, *(answer.text().splitlines() if answer is not None else [])]
+    click.echo("\n".join(printable(line, limit=4096) for line in lines).rstrip())
 
 
-def _nearest(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _kinds(evidence: tuple[str, ...]) -> tuple[str, ...] | None:
-    if not evidence:
-        return None
-    return tuple(kind for kind in evidence if kind != "none")
-
-
-def _grammar(spec: ProtocolSpec) -> Grammar:
-    from proxy.policy.suggest import Grammar
-
-    return Grammar(lambda section: _parse(spec, section), spec.sections)
-
-
-def _parse(spec: ProtocolSpec, section: object) -> tuple[Target, ...]:
-    faults: list[str] = []
-    targets = spec.parse_rule(section, lambda path, wrong, mend="": faults.append(wrong))
-    if faults or not targets:
-        raise ValueError("; ".join(faults) or "says nothing")
-    return targets
+def _reason(told: tuple[Reason, str] | None) -> dict[str, str] | None:
+    return None if told is None else {"code": told[0].code, "reason": told[1]}
 
 
 def _standing_text(principal: Principal, standing: Reason | None) -> str:
@@ -141,13 +157,3 @@ def _outright_text(outright: tuple[Reason, str] | None) -> str:
         return ""
     reason, detail = outright
     return f"refused {reason.code} before any rule is asked: {detail}\nIf it were not, the policy would say:\n\n"
-
-
-def _data(told: Explanation, standing: Reason | None, outright: tuple[Reason, str] | None) -> dict[str, Any]:
-    from proxy.policy.explain import as_data
-
-    data = {"apiVersion": API_VERSION, "kind": "Explanation", **as_data(told)}
-    data["identity"] = None if standing is None else {"code": standing.code, "reason": standing.sentence}
-    data["outright"] = None if outright is None else {"code": outright[0].code, "reason": outright[1]}
-    data["allowed"] = told.allowed and standing is None and outright is None
-    return data

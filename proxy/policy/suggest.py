@@ -11,13 +11,13 @@ from proxy.core.evidence import Evidence, Outcome, Strength
 from proxy.core.origin import Origin, RuleRef
 from proxy.core.reason import Reason
 from proxy.core.surface import Rule, Surface
-from proxy.policy import reference
+from proxy.policy import mends, reference
+from proxy.policy.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from proxy.core.action import Action, Target
-    from proxy.core.principal import Principal
     from proxy.core.verdict import Verdict
     from proxy.policy.compile import Policy
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Sections = Callable[[str, tuple[Action, ...]], Iterable[object]]
     """Values that such a section may have to allow what was asked, narrowest first: the line and its refused actions
     are given. What does not parse or does not help is dropped."""
+
+__all__ = ["Change", "Grammar", "Question", "suggest"]
 
 PROOF = Evidence("x509", Outcome.MATCH, Strength.PROOF, note="assumed")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_ .*-]*")
@@ -40,17 +42,6 @@ class Change:
     say: str
     file: str | None = None
     snippet: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """``text`` is the line that was asked, without its protocol; ``actions`` what it means."""
-
-    principal: Principal
-    device: str
-    protocol: str
-    text: str
-    actions: tuple[Action, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +62,8 @@ def suggest(
     where = f"{verdict.rule.name} ({verdict.rule.origin})"
     if verdict.reason is Reason.NEVER_RULE:
         return Change(f"nothing can allow what a never rule forbids; narrow or delete never {where} if it is wrong")
+    if (mended := _circumstances(policy, asked, verdict, refused)) is not None:
+        return mended
     if verdict.reason is Reason.VALUE_OUTSIDE:
         return Change(f"ask for a value inside the window ({verdict.detail}), or widen rule {where}")
     if verdict.reason is Reason.EVIDENCE_TOO_WEAK:
@@ -78,6 +71,24 @@ def suggest(
     if verdict.reason not in (Reason.DEFAULT_DENY, Reason.NO_CONNECT_RULE, Reason.UNKNOWN_DEVICE):
         return None
     return _rule_for(policy, asked, grammar, refused)
+
+
+def _circumstances(policy: Policy, asked: Question, verdict: Verdict, refused: tuple[Action, ...]) -> Change | None:
+    """Where a rule allows it at another time or in another state of the process."""
+    rule = next((r for s in policy.surfaces for r in s.rules if r.ref == verdict.rule), None)
+    if rule is None:
+        return None
+    if verdict.reason is Reason.OUTSIDE_HOURS and asked.wall is not None:
+        return Change(mends.opening(policy, rule, asked.wall))
+    if verdict.reason in (Reason.VALUE_OUTSIDE, Reason.PROCESS_UNKNOWN) and mends.paced(
+        policy, rule, asked, refused[0]
+    ):
+        return Change(mends.nearer(policy, rule, asked, refused[0]))
+    if verdict.reason in (Reason.PROCESS_STATE, Reason.PROCESS_UNKNOWN):
+        return Change(mends.bring(rule, policy.circumstances))
+    if verdict.reason is Reason.RATE_SPENT:
+        return Change(mends.room(rule))
+    return None
 
 
 def _show_more(policy: Policy, asked: Question, verdict: Verdict, where: str) -> str:
@@ -115,7 +126,8 @@ def _tried(policy: Policy, zone: Surface, asked: Question) -> str | None:
     surfaces = [*(s for s in policy.surfaces if s.name != zone.name), zone]
     proved = replace(asked.principal, evidence=(*asked.principal.evidence, PROOF))
     for principal, besides in ((asked.principal, ""), (proved, "; and let the speaker show a certificate")):
-        allowed = (reference.allows(surfaces, policy.roles, principal, asked.device, a) for a in asked.actions)
+        around = policy.circumstances
+        allowed = (reference.allows(surfaces, policy.roles, principal, asked.device, a, around) for a in asked.actions)
         if all(allowed):
             return besides
     return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.policy.compile import compile_policy
-from proxy.policy.explain import as_data, as_text, explain
+from proxy.policy.explain import explain
+from proxy.policy.explained import as_data, as_text
 from proxy.policy.suggest import Grammar, Question
 from tests.policy.toy import ToyTarget, devices, read, rule, surface, who
 
