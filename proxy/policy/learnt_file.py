@@ -25,15 +25,11 @@ def as_file(name: str, of: Surface, rules: Sequence[Learnt], left: Sequence[Left
     acting = [rule for rule in written if rule.acts]
     lines = ["---", *_head(of, rules, left), f"surface: {flow(name)}", f"members: {flow(members)}"]
     lines += _mode(of.monitor)
-    lines += ["", "rules:" if looking else "# rules:"]
+    lines += ["", "rules:" if looking else "rules: {}      # when the first rule below is taken in, without the braces"]
     for rule in looking:
         lines += [*_comment(rule), *_rule(rule), ""]
     if acting:
-        lines += _wrapped(
-            "  ",
-            "What follows acts on devices, or others take it for true. It grants nothing until a person takes the "
-            "marks away.",
-        )
+        lines += ["  # What follows acts. It grants nothing until a person takes the marks away."]
         lines.append("")
     for rule in acting:
         lines += [*_comment(rule), *(f"  # {line[2:]}" for line in _rule(rule)), ""]

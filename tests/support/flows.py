@@ -64,7 +64,15 @@ def write_flows(path: Path, rows: Iterable[FlowRow]) -> None:
         db.execute(f"PRAGMA user_version = {schema.VERSION}")
         for at, one in enumerate(rows):
             values = (
-                *(one.who, json.dumps(one.attributes), json.dumps(one.evidence), one.to, one.protocol, one.low, one.high),
+                *(
+                    one.who,
+                    json.dumps(one.attributes),
+                    json.dumps(one.evidence),
+                    one.to,
+                    one.protocol,
+                    one.low,
+                    one.high,
+                ),
                 *(one.allowed, one.code, one.rule, one.at, one.would, one.would_code, one.would_rule, one.policy),
                 *(one.count, one.first, one.last),
             )
