@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Coverage(NamedTuple):
-    """``untouched`` are in the order of files and lines. A monitored rule decides nothing and is not counted."""
+    """``untouched`` are in the order of files and lines."""
 
     total: int
     untouched: tuple[RuleRef, ...]
@@ -32,15 +32,12 @@ def coverage(surfaces: Iterable[Surface], results: Iterable[Result]) -> Coverage
     """A rule is touched if it decided a test that passed: allowed it, or was the reason why it was refused (a never, a
     value outside its window, evidence, hours or state that it asks for). A refusal by default touches none."""
     decided = {_key(verdict.rule) for result in results if result.passed for verdict in result.parts}
-    refs = [one.ref for surface in surfaces for one in _enforced(surface)]
+    refs = [one.ref for surface in surfaces for one in _written(surface)]
     return Coverage(len(refs), tuple(ref for ref in refs if _key(ref) not in decided))
 
 
-def _enforced(surface: Surface) -> list[Rule | Never]:
-    if surface.monitor is not None:
-        return [never for never in surface.nevers if never.monitor is None]
-    every: list[Rule | Never] = [*surface.rules, *surface.nevers]
-    return [one for one in every if one.monitor is None]
+def _written(surface: Surface) -> list[Rule | Never]:
+    return [*surface.rules, *surface.nevers]
 
 
 def _key(ref: RuleRef) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -55,8 +56,8 @@ def command(
 
     site = open_site(config)
     asked = _chosen(site, names)
-    surfaces, results = _ask(site, asked)
-    covered = coverage(_about(surfaces, asked, names), results)
+    results = _ask(site, asked)
+    covered = coverage(_about(site, names), results)
     low = min_coverage is not None and covered.percent < min_coverage
     failed = [result for result in results if not result.passed]
     if output == "json":
@@ -73,15 +74,15 @@ def command(
     return FINDINGS if failed or low else DONE
 
 
-def _ask(site: Site, asked: Sequence[Named]) -> tuple[tuple[Surface, ...], list[Result]]:
+def _ask(site: Site, asked: Sequence[Named]) -> list[Result]:
     from proxy.beforehand import beforehand
     from proxy.policy.cases import ask_all
-    from proxy.policy.compile import compile_policy
+    from proxy.policy.shadowed import compile_shadowed
 
-    policy = compile_policy(site.surfaces, site.roles, site.devices)
+    policy = compile_shadowed(site.surfaces, site.roles, site.devices, site.hours, now=time.time())
     outright = beforehand(site.devices, protocols())
     tests = [(path, test) for _, path, test in asked]
-    return policy.surfaces, list(ask_all(policy, site.devices, tests, outright, site.hours))
+    return list(ask_all(policy, site.devices, tests, outright, site.hours))
 
 
 def _chosen(site: Site, names: tuple[str, ...]) -> list[Named]:
@@ -98,9 +99,10 @@ def _chosen(site: Site, names: tuple[str, ...]) -> list[Named]:
     return [one for one in every if not names or one[0] in names]
 
 
-def _about(surfaces: tuple[Surface, ...], asked: Sequence[Named], names: tuple[str, ...]) -> list[Surface]:
+def _about(site: Site, names: tuple[str, ...]) -> list[Surface]:
     """Coverage is about the surfaces that were named; a file of policies/tests may be about any."""
-    return [one for one in surfaces if not names or one.name in names or not {s.name for s in surfaces} & {*names}]
+    named = [surface for surface in site.surfaces if surface.name in names]
+    return named or list(site.surfaces)
 
 
 def _failure(result: Result, folder: Path) -> list[str]:
