@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from proxy.beforehand import beforehand
 from proxy.core.origin import Origin
 from proxy.policy import check
 from proxy.policy.cases import run_tests
-from proxy.policy.compile import PolicyError, compile_policy
+from proxy.policy.compile import PolicyError
+from proxy.policy.shadowed import compile_shadowed
 from proxy.site import Finding, Problem
-from proxy.site.outright import pointless_at, refused_outright
+from proxy.site.outright import pointless_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from proxy.core.action import Target
-    from proxy.core.reason import Reason
-    from proxy.core.surface import RuleTest
     from proxy.policy.check import Finding as PolicyFinding
     from proxy.protocols.base import ProtocolSpec
     from proxy.site import Site
 
 
-def policy_problems(site: Site, protocols: Mapping[str, ProtocolSpec]) -> Iterator[Problem]:
-    """Errors and warnings. A site with an error is not taken into use."""
+def policy_problems(site: Site, protocols: Mapping[str, ProtocolSpec], now: float | None = None) -> Iterator[Problem]:
+    """Errors and warnings. A site with an error is not taken into use. ``now``, seconds since 1970, says what is in
+    monitor; None: as this machine's clock has it."""
+    wall = time.time() if now is None else now
     try:
-        policy = compile_policy(site.surfaces, site.roles, site.devices)
+        policy = compile_shadowed(site.surfaces, site.roles, site.devices, site.hours, now=wall)
     except PolicyError as faults:
         for fault in faults.problems:
             yield Problem(Finding.POLICY, Origin("policies", 1), (), fault, "this is a fault of Bulkhead: report it")
@@ -39,10 +42,8 @@ def policy_problems(site: Site, protocols: Mapping[str, ProtocolSpec]) -> Iterat
     for found in check.lint(site.surfaces, site.roles, site.devices, secured, pointless):
         yield _problem(Finding.POLICY, found)
 
-    def outright(test: RuleTest) -> tuple[Reason, str] | None:
-        return refused_outright(site.devices, protocols, test.to, test.actions)
-
-    for found in run_tests(policy, site.devices, outright, site.cases, site.hours):
+    before = beforehand(site.devices, protocols)
+    for found in run_tests(policy, site.devices, before, site.cases, site.hours):
         yield _problem(Finding.TEST_FAILED, found)
 
 

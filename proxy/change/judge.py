@@ -64,7 +64,7 @@ def judge(asked: Question) -> Judged:
         )
     if loaded.site is None:
         return Judged(None, loaded.problems)
-    problems = in_order((*loaded.problems, *policy_problems(loaded.site, asked.protocols)))
+    problems = in_order((*loaded.problems, *policy_problems(loaded.site, asked.protocols, asked.wall)))
     if any(not problem.warning for problem in problems):
         return Judged(None, problems)
     if asked.base is None:
