@@ -153,4 +153,4 @@ def _other(would: Verdict | None) -> tuple[str, str, Reason | None] | None:
 
 
 def _size(actions: tuple[Action, ...]) -> float:
-    return max((action.size for action in actions), default=0.0)
+    return max([action.size for action in actions], default=0.0)
