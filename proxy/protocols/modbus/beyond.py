@@ -134,12 +134,8 @@ def _looser(one: Window, other: Window) -> bool:
     """Both speak of the same numbers, and ``other`` lets them move as far as ``one`` does."""
     if (one.kind, one.little, one.scale) != (other.kind, other.little, other.scale):
         return False
-    return all(theirs is None or (own is not None and own <= theirs) for own, theirs in _moves(one, other))
-
-
-def _moves(one: Window, other: Window) -> Iterator[tuple[float | None, float | None]]:
-    for name in ("step", "ramp"):
-        yield getattr(one, name, None), getattr(other, name, None)
+    moves = (one.step, other.step), (one.ramp, other.ramp)
+    return all(theirs is None or (own is not None and own <= theirs) for own, theirs in moves)
 
 
 def _under(window: Window) -> float:

@@ -1,14 +1,15 @@
-"""How far a Modbus rule goes: spans of a table with value windows, and functions by number."""
+"""How far a Modbus rule goes: spans of a table, with value windows, and functions by number."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.core.process import Move
-from proxy.protocols.modbus.actions import CHANGING_CALLS, CHANGING_SPANS, OWN_FUNCTION, Call, Span
-from proxy.protocols.modbus.points import Register, exact, number, width_of
+from proxy.protocols.modbus.actions import CHANGING_CALLS, CHANGING_SPANS, Call, Span
+from proxy.protocols.modbus.carriers import of_call, of_span, shut, units_of
+from proxy.protocols.modbus.points import Register
+from proxy.protocols.modbus.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,89 +18,13 @@ if TYPE_CHECKING:
     from proxy.core.names import Names
     from proxy.core.process import Point
 
+__all__ = ["ANY_UNIT", "BROADCAST", "Calls", "Functions", "Spans", "Window", "unit_fits", "units_text"]
+
 BROADCAST = 0
 ANY_UNIT = frozenset(range(256))
 """For `never`, where broadcast must be caught as well."""
 UNITS = frozenset((*range(1, 248), 255))
 """All that can answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What values may be written (T53): numbers between ``low`` and ``high``, or only some ``bits`` of a register.
-
-    ``kind`` u16, i16, u32, i32 or f32; the 32-bit kinds take two registers, most significant first unless
-    ``little`` (word order). The number compared is raw * ``scale``. ``bits``: a masked write (FC 22) may set or clear
-    these bits; an ordinary write sets all sixteen and is then not admitted unless ``bits`` is 0xFFFF.
-
-    ``step`` and ``ramp`` (per minute) say how far a value may lie from what was there before (`core.process.Move`);
-    `admits` knows nothing of before, and leaves them to whoever does.
-    """
-
-    low: float | None = None
-    high: float | None = None
-    kind: str = "u16"
-    little: bool = False
-    scale: float = 1.0
-    bits: int | None = None
-    step: float | None = None
-    ramp: float | None = None
-
-    @property
-    def width(self) -> int:
-        """Registers per value."""
-        return width_of(self.kind)
-
-    def number(self, words: tuple[int, ...]) -> float:
-        return number(self.kind, self.little, self.scale, words)
-
-    def within(self, other: Window) -> bool:
-        """Whatever this admits, from wherever, ``other`` admits too. May be False where both look at other bits."""
-        same = (self.kind, self.little, self.scale, self.bits) == (other.kind, other.little, other.scale, other.bits)
-        return (
-            same
-            and (other.low is None or (self.low is not None and self.low >= other.low))
-            and (other.high is None or (self.high is not None and self.high <= other.high))
-            and (other.step is None or (self.step is not None and self.step <= other.step))
-            and (other.ramp is None or (self.ramp is not None and self.ramp <= other.ramp))
-        )
-
-    def admits(self, words: tuple[int, ...]) -> bool:
-        if self.bits is not None and self.bits != 0xFFFF:
-            return False
-        value = self.number(words)
-        if not math.isfinite(value):  # a window without a maximum still means numbers
-            return False
-        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
-
-    def admits_mask(self, and_mask: int, or_mask: int) -> bool:
-        """FC 22 changes the bits that are 0 in ``and_mask``, to ``or_mask``; the others keep an unknown value.
-
-        A window with both ``bits`` and bounds admits only what keeps both: nothing but a whole value can be compared.
-        """
-        touched = ~and_mask & 0xFFFF
-        if self.bits is not None:
-            if touched & ~self.bits:
-                return False
-            if self.low is None and self.high is None:
-                return True
-        return touched == 0xFFFF and self.width == 1 and self.admits((or_mask,))
-
-    def describe(self) -> str:
-        parts = []
-        if self.low is not None or self.high is not None:
-            parts.append(f"{exact(self.low)}..{exact(self.high)}")
-        if self.scale != 1.0:
-            parts.append(f"scale {exact(self.scale)}")
-        if self.bits is not None:
-            parts.append(f"bits 0x{self.bits:04X}")
-        if self.step is not None:
-            parts.append(f"step {exact(self.step)}")
-        if self.ramp is not None:
-            parts.append(f"ramp {exact(self.ramp)}/min")
-        if self.kind != "u16" or self.little or not parts:
-            parts.insert(0, self.kind + (" little" if self.little else ""))
-        return " ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +70,31 @@ class Spans:
         )
 
     def overlaps(self, other: Target) -> bool:
-        return False
+        """A function that is forbidden meets this only where no other one carries the same (`carriers`)."""
+        if isinstance(other, Functions):
+            return shut(self._functions, self.units, self.verb, other.numbers, other.units)
+        return (
+            isinstance(other, Spans)
+            and (other.verb, other.space) == (self.verb, self.space)
+            and max(self.first, other.first) <= min(self.last, other.last)
+            and not self._asked.isdisjoint(other._asked)
+        )
+
+    @property
+    def _asked(self) -> frozenset[int]:
+        return units_of(self.units, self.verb, self._functions)
+
+    @property
+    def _functions(self) -> frozenset[int]:
+        """The function codes that may carry a write or read of it."""
+        window = self.window
+        if window is None:
+            return of_span(self.verb, self.space)
+        masked = of_span(self.verb, self.space, masked=True)
+        if window.bits is not None and window.bits != 0xFFFF:
+            return masked
+        whole = of_span(self.verb, self.space, wide=window.width > 1)
+        return whole | masked if window.bits is not None and window.low is None and window.high is None else whole
 
     @property
     def paced(self) -> bool:
@@ -247,15 +196,6 @@ class Calls:
         return self.verb in CHANGING_CALLS
 
     @property
-    def _functions(self) -> frozenset[int]:
-        """The function codes that may carry it (`actions.actions`)."""
-        if self.verb in ("program", "vendor"):
-            return self.numbers
-        if self.verb == "identify":
-            return frozenset((17, 43)) if 3 in self.numbers else frozenset((43,))
-        return frozenset(number - OWN_FUNCTION if number >= OWN_FUNCTION else 8 for number in self.numbers)
-
-    @property
     def extent(self) -> None:
         return None
 
@@ -264,7 +204,8 @@ class Calls:
 
     def within(self, other: Target) -> bool:
         if isinstance(other, Functions):
-            return self._functions <= other.numbers and _units_within(self.units, other.units)
+            functions = frozenset[int]().union(*(of_call(self.verb, number) for number in self.numbers))
+            return functions <= other.numbers and _units_within(self.units, other.units)
         return (
             isinstance(other, Calls)
             and other.verb == self.verb
@@ -273,7 +214,17 @@ class Calls:
         )
 
     def overlaps(self, other: Target) -> bool:
-        return False
+        if isinstance(other, Functions):
+            return any(
+                shut(of_call(self.verb, number), self.units, self.verb, other.numbers, other.units)
+                for number in self.numbers
+            )
+        return (
+            isinstance(other, Calls)
+            and other.verb == self.verb
+            and not self.numbers.isdisjoint(other.numbers)
+            and not units_of(self.units, self.verb).isdisjoint(units_of(other.units, self.verb))
+        )
 
     def moves(self, action: Action) -> tuple[Move, ...]:
         return ()
@@ -325,7 +276,10 @@ class Functions:
         return other.units is None or (self.units is not None and self.units <= other.units)
 
     def overlaps(self, other: Target) -> bool:
-        return False
+        if isinstance(other, Functions):
+            shared = self.units is None or other.units is None or not self.units.isdisjoint(other.units)
+            return shared and not self.numbers.isdisjoint(other.numbers)
+        return isinstance(other, Spans | Calls) and other.overlaps(self)
 
     def moves(self, action: Action) -> tuple[Move, ...]:
         return ()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from proxy.protocols.mqtt.actions import Connect, Message, Subscription
+from proxy.protocols.mqtt.beyond import beyond
 from proxy.protocols.mqtt.inspector import MqttInspector
 from proxy.protocols.mqtt.learn import learn
 from proxy.protocols.mqtt.outright import outright, pointless
@@ -61,7 +62,7 @@ class MqttProtocol:
         raise ValueError("mqtt shows no values that a rule may depend on; take it out")
 
     def beyond(self, targets: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Target, ...]:
-        return tuple(target for target in targets if not any(target.within(other) for other in others))
+        return beyond(targets, others)
 
     def outright(self, asked: tuple[Action, ...], options: object) -> tuple[Reason, str] | None:
         return outright(tuple(a for a in asked if isinstance(a, Connect | Message | Subscription)), _service(options))

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from proxy.protocols.mqtt.actions import CONNECT, VERSION_OF, Connect, Message, Subscription, word
-from proxy.protocols.mqtt.filters import Extent, Filter, contains, fill, glob, glob_within, overlaps
+from proxy.protocols.mqtt.filters import DEVICE, Extent, Filter, contains, fill, glob, glob_within, overlaps
 from proxy.protocols.mqtt.ids import is_plain
+from proxy.protocols.mqtt.meeting import groups_meet, names_meet, topics_meet, users_meet
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
@@ -67,7 +68,10 @@ class Topics:
         )
 
     def overlaps(self, other: Target) -> bool:
-        return False
+        if not isinstance(other, Topics | Forbidden):
+            return False
+        same = other.forbids(self.verb) if isinstance(other, Forbidden) else other.verb == self.verb
+        return same and topics_meet(self.filter, other.filter)
 
     def moves(self, action: Action) -> tuple[Move, ...]:
         return ()
@@ -130,7 +134,11 @@ class Filters:
         return group is None or (self.group is not None and glob_within(self.group, group))
 
     def overlaps(self, other: Target) -> bool:
-        return False
+        """A topic of both may be subscribed to by its name, so a topic in common is enough."""
+        if not isinstance(other, Filters | Forbidden):
+            return False
+        same = other.forbids(self.verb) if isinstance(other, Forbidden) else other.verb == self.verb
+        return same and topics_meet(self.filter, other.filter) and groups_meet(self.group, other.group)
 
     def moves(self, action: Action) -> tuple[Move, ...]:
         return ()
@@ -184,13 +192,18 @@ class Connects:
         return (
             isinstance(other, Connects)
             and (other.never or not self.never)
-            and _patterns_within(self.ids, other.ids)
-            and _patterns_within(self.users, other.users)
+            and _patterns_within(self.ids, frozenset("*") if other.ids is None else other.ids, other.never)
+            and (other.users is None or _patterns_within(self.users, other.users, other.never))
             and (other.levels is None or (self.levels is not None and self.levels <= other.levels))
         )
 
     def overlaps(self, other: Target) -> bool:
-        return False
+        """Of a rule with a never; between two rules nobody asks."""
+        if not isinstance(other, Connects) or self.never == other.never:
+            return False
+        rule, never = (other, self) if self.never else (self, other)
+        levels = rule.levels is None or never.levels is None or not rule.levels.isdisjoint(never.levels)
+        return levels and names_meet(rule.ids, never.ids) and users_meet(rule.users, never.users)
 
     def moves(self, action: Action) -> tuple[Move, ...]:
         return ()
@@ -261,7 +274,7 @@ class Forbidden:
         )
 
     def overlaps(self, other: Target) -> bool:
-        return False
+        return isinstance(other, Topics | Filters) and other.overlaps(self)
 
     def moves(self, action: Action) -> tuple[Move, ...]:
         return ()
@@ -297,7 +310,13 @@ def _words(patterns: frozenset[str]) -> str:
     return ", ".join(word(one) for one in sorted(patterns)) or "nobody"
 
 
-def _patterns_within(inner: frozenset[str] | None, outer: frozenset[str] | None) -> bool:
-    if outer is None:
-        return True
-    return inner is not None and all(any(glob_within(one, other) for other in outer) for one in inner)
+def _patterns_within(inner: frozenset[str] | None, outer: frozenset[str], never: bool) -> bool:
+    """With ``*`` a rule means names of the closed alphabet, and so does a rule without any. A never means all."""
+    if inner is None:
+        return "*" in outer
+    return all(any(_pattern_within(one, other, never) for other in outer) for one in inner)
+
+
+def _pattern_within(one: str, other: str, never: bool) -> bool:
+    plain = never or one == other or "*" in one or is_plain(one.replace(DEVICE, ""))
+    return plain and glob_within(one, other)
