@@ -1,4 +1,4 @@
-"""What is shown as Casbin rows is never more than what is allowed. A real Casbin is asked, loaded as an editor would."""
+"""What is shown as Casbin rows is never more than what is allowed: a real Casbin is asked, as an editor would be."""
 
 from __future__ import annotations
 
