@@ -21,7 +21,7 @@ from proxy import keys
 from proxy.audit.record import Record, rfc3339
 from proxy.audit.writer import AuditBusyError, AuditWriter
 from proxy.change.judging import Judging
-from proxy.change.reload import Attempt, Reloader, Surroundings, TakeError
+from proxy.change.reload import Attempt, Reloader, Surroundings, TakeError, Taken
 from proxy.entrances import entrances, limits
 from proxy.flows.book import Book
 from proxy.flows.store import FILE as FLOWS
@@ -221,7 +221,7 @@ class App:
 
     # Another version of the site.
 
-    async def _take(self, site: Site, keep: Callable[[], Awaitable[None]]) -> str:
+    async def _take(self, site: Site, keep: Callable[[], Awaitable[None]]) -> Taken:
         """See `proxy.change.reload.Surroundings`. Everything that can fail comes before the exchange."""
         try:
             opened = await asyncio.to_thread(entrances, site, self._protocols)
@@ -243,8 +243,9 @@ class App:
         self._gateway.exchange(prepared, limits(site))
         # As at the start, but without a collection: it would stop the loop for as long as the heap is large.
         gc.freeze()
+        began = self._world.clock()
         await self._gateway.decide_again(concerned)
-        return policy.digest
+        return Taken(policy.digest, self._world.clock() - began)
 
     def _record_monitors(self, before: Sequence[Watched]) -> None:
         """Whoever stops enforcing something, if only for a while, leaves a trace (threats.md 4)."""

@@ -175,6 +175,7 @@ def _reload(last: Attempt, in_force: str) -> ReloadStatus:
         why=last.why,
         time=rfc3339(last.time),
         seconds=last.seconds,
+        deciding=last.deciding,
         candidate=last.version,
         told=last.told,
         widenings=last.widenings,

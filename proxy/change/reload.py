@@ -43,13 +43,14 @@ _log = logging.getLogger(__name__)
 class Attempt:
     """One try, and its end. ``outcome`` is ``taken``, ``unchanged``, ``refused`` (faults), ``pending`` (it widens
     access and nobody acknowledged it) or ``failed`` (no room, no process, no port). ``version`` is the candidate's id.
-    Times are wall seconds."""
+    ``time`` is wall seconds; of the ``seconds`` that it took, ``deciding`` went into deciding live links again."""
 
     number: int
     why: str
     outcome: str
     time: float
     seconds: float = 0.0
+    deciding: float = 0.0
     version: str = ""
     told: tuple[str, ...] = ()
     widenings: tuple[str, ...] = ()
@@ -59,6 +60,14 @@ class Attempt:
     @property
     def successful(self) -> bool:
         return self.outcome in ("taken", "unchanged")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """``policy`` is the digest that is in force now, ``deciding`` the seconds in which live links were decided again."""
+
+    policy: str
+    deciding: float
 
 
 class TakeError(Exception):
@@ -85,7 +94,7 @@ class Surroundings:
     versions: Versions
     judging: Judges
     site: Callable[[], Site]
-    take: Callable[[Site, Callable[[], Awaitable[None]]], Awaitable[str]]
+    take: Callable[[Site, Callable[[], Awaitable[None]]], Awaitable[Taken]]
     report: Callable[[Attempt], None]
 
 
@@ -161,6 +170,8 @@ class Reloader:
             tree = await asyncio.to_thread(read_tree, around.config)
         except UnfitError as fault:
             return replace(attempt, outcome="refused", told=(f"{fault}; bulkhead check says more",))
+        except OSError as fault:
+            return replace(attempt, told=(_why_not(fault),))
         attempt = replace(attempt, version=tree.id[:16])
         known = {surface.name: surface for surface in around.site().surfaces}
         question = Question(tree, around.site().folder, around.protocols, around.environ, around.wall(), self._tree)
@@ -185,11 +196,12 @@ class Reloader:
             await asyncio.to_thread(around.versions.keep, tree)
 
         try:
-            policy = await around.take(judged.site, keep)
+            done = await around.take(judged.site, keep)
         except (TakeError, OSError, VersionError) as fault:
             return replace(attempt, told=(_why_not(fault),))
-        taken = replace(attempt, outcome="unchanged" if tree.id == self._tree.id else "taken")
-        version = Version(tree.id[:16], policy, around.wall(), "reload", attempt.widenings)
+        outcome = "unchanged" if tree.id == self._tree.id else "taken"
+        taken = replace(attempt, outcome=outcome, deciding=round(done.deciding, 4))
+        version = Version(tree.id[:16], done.policy, around.wall(), "reload", attempt.widenings)
         return await self._mark(tree, version, judged.token, taken)
 
     async def _mark(self, tree: Tree, version: Version, token: str, taken: Attempt) -> Attempt:

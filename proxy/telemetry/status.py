@@ -54,7 +54,8 @@ class AuditStatus:
 class ReloadStatus:
     """The newest attempt to take the files into use, and what is in force after it. ``outcome``: ``taken``,
     ``unchanged``, ``refused``, ``pending`` or ``failed``; ``told`` says why. ``in_force`` and ``candidate`` are ids of
-    versions; ``accept`` is what acknowledges a pending widening."""
+    versions; ``accept`` is what acknowledges a pending widening. Of the ``seconds`` that it took, ``deciding`` went into
+    deciding live links again."""
 
     in_force: str
     number: int
@@ -62,6 +63,7 @@ class ReloadStatus:
     why: str
     time: str
     seconds: float
+    deciding: float = 0.0
     candidate: str = ""
     told: tuple[str, ...] = ()
     widenings: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -20,6 +21,7 @@ FOLDERS = ("policies", "fingerprints")
 MAX_BYTES = 1 << 20
 """Of one file. The loader takes no larger one."""
 MAX_FILES = 30_000
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class UnfitError(Exception):
@@ -79,7 +81,8 @@ class Tree:
 
 
 def read_tree(config: Path) -> Tree:
-    """Every file once. What is hidden, a back-up or a note is left alone, as the loader does. Raises UnfitError."""
+    """Every file once. What is hidden, a back-up or a note is left alone, as the loader does. Raises UnfitError,
+    and OSError where this process has no room to read them."""
     folder = config.absolute().parent
     files = {config.name: _read(config)}
     for name in FOLDERS:
@@ -101,7 +104,7 @@ def _walk(folder: Path, under: str) -> Iterator[tuple[str, bytes]]:
     except FileNotFoundError:
         return
     except OSError as fault:
-        raise UnfitError(f"{under}: {fault.strerror}") from None
+        raise _told(under, fault) from None
     for name, is_folder in found:
         if is_folder:
             if under.count("/") >= 3:
@@ -119,10 +122,15 @@ def _read(path: Path) -> bytes:
                 raise UnfitError(f"{path.name} is not a regular file")
             data = file.read(MAX_BYTES + 1)
     except OSError as fault:
-        raise UnfitError(f"{path.name}: {fault.strerror}") from None
+        raise _told(path.name, fault) from None
     if len(data) > MAX_BYTES:
         raise UnfitError(f"{path.name} is larger than {MAX_BYTES >> 20} MiB")
     return data
+
+
+def _told(name: str, fault: OSError) -> Exception:
+    """No descriptors and no memory say nothing about the files."""
+    return fault if fault.errno in _SHORT else UnfitError(f"{name}: {fault.strerror}")
 
 
 def _is_ours(name: str) -> bool:

@@ -16,7 +16,7 @@ import pytest
 
 from proxy.change.judge import Judged, Question
 from proxy.change.judging import JudgingError
-from proxy.change.reload import Attempt, Reloader, Surroundings, TakeError
+from proxy.change.reload import Attempt, Reloader, Surroundings, TakeError, Taken
 from proxy.cli.site import protocols
 from proxy.core.origin import Origin
 from proxy.policy.entry import Difference, Entry
@@ -80,12 +80,12 @@ class Plant:
         )
         self.reloader = Reloader(around, first, first, tree)
 
-    async def _take(self, site: Site, keep: Callable[[], Awaitable[None]]) -> str:
+    async def _take(self, site: Site, keep: Callable[[], Awaitable[None]]) -> Taken:
         if isinstance(self.fault, TakeError | RuntimeError):
             raise self.fault
         await keep()
         self.taken.append(site)
-        return "policy-digest"
+        return Taken("policy-digest", 0.25)
 
     def _report(self, attempt: Attempt) -> None:
         self.reports.append(attempt)
@@ -122,7 +122,7 @@ async def test_taken_kept_and_marked(plant: Plant) -> None:
     assert (attempt.outcome, attempt.version, attempt.why) == ("taken", now, "SIGHUP")
     assert plant.taken and plant.current() == now == plant.reloader.version
     assert plant.reloader.good is plant.reloader.last is attempt
-    assert plant.versions.history()[0].policy == "policy-digest"
+    assert plant.versions.history()[0].policy == "policy-digest" and attempt.deciding == 0.25
 
 
 async def test_the_same_files_are_taken_for_the_keys_that_may_have_changed(plant: Plant) -> None:
