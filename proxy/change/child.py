@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from proxy.change.frames import HEAD, Job, Rest, packed, unpacked
+from proxy.change.frames import HEAD, Job, Rest, Unable, packed, unpacked
 from proxy.change.judge import Judged, judge
 
 if TYPE_CHECKING:
@@ -24,8 +24,12 @@ NICE = 5
 """The links come first."""
 
 
-def answer(job: Job) -> Iterator[Judged | Rest]:
-    judged = judge(job.question)
+def answer(job: Job) -> Iterator[Judged | Rest | Unable]:
+    try:
+        judged = judge(job.question)
+    except OSError as fault:
+        yield Unable(f"{fault.strerror or fault}: {fault.filename or 'no place'}")
+        return
     site = judged.site
     if site is None:
         yield judged

@@ -33,6 +33,13 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Unable:
+    """Instead of a `Judged`: there was no room to judge it in. ``why`` is for people."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """A part of the site that follows its `Judged`. ``same`` names surfaces that the gateway has."""
 

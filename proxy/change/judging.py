@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from proxy.change.frames import HEAD, Job, Rest, packed, unpacked
+from proxy.change.frames import HEAD, Job, Rest, Unable, packed, unpacked
 from proxy.change.judge import Judged
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class Judging:
 
     async def _take(self, child: asyncio.subprocess.Process, known: Mapping[str, Surface]) -> Judged:
         judged = await self._frame(child)
+        if isinstance(judged, Unable):
+            raise JudgingError(f"it cannot be judged: {judged.why}")
         if not isinstance(judged, Judged):
             raise EOFError
         surfaces: dict[str, Surface] = {}

@@ -64,7 +64,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """``policy`` is the digest that is in force now, ``deciding`` the seconds in which live links were decided again."""
+    """``policy`` is the digest that is in force now, ``deciding`` the seconds of deciding live links again."""
 
     policy: str
     deciding: float
