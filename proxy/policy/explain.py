@@ -9,6 +9,7 @@ from proxy.core.reason import Reason
 from proxy.policy import reference
 from proxy.policy.mends import local, paced
 from proxy.policy.plain import Plain
+from proxy.policy.shadow import ENFORCE
 from proxy.policy.suggest import Change, Grammar, suggest
 
 if TYPE_CHECKING:
@@ -91,10 +92,10 @@ def _promotion(shadowed: Shadowed | None, verdict: Verdict) -> Change | None:
         return None
     ref = verdict.would.rule
     for one in shadowed.monitored:
-        if one.ref == ref and one.monitor.then == "enforce":
-            return Change(f"wait until {local(one.monitor.until, None)}, when {ref} ({ref.origin}) is enforced")
         if one.ref == ref:
-            return Change(f"enforce {ref} ({ref.origin}), which is in monitor and would allow it")
+            by_itself = f", or wait until {local(one.monitor.until, None)}" if one.monitor.then == ENFORCE else ""
+            does_it = f"bulkhead policy promote {ref}{by_itself}"
+            return Change(f"enforce {ref} ({ref.origin}), which is in monitor and would allow it: {does_it}")
     return None
 
 

@@ -67,9 +67,10 @@ def _circumstances(told: Explanation) -> Iterator[tuple[str, str]]:
 
 
 def _zone(told: Explanation) -> str | None:
-    """That of the first hours that the rule names: people reckon in the time of their plant."""
+    """That of hours that the rule names, or of any: people reckon in the time of their plant."""
     names = told.rule.when if told.rule is not None else ()
-    return next((getattr(one, "zone", None) for one in told.policy.hours if one.name in names), None)
+    ordered = sorted(told.policy.hours, key=lambda one: one.name not in names)
+    return next((getattr(one, "zone", None) for one in ordered), None)
 
 
 def _would(would: Verdict) -> str:
@@ -93,14 +94,16 @@ def _rule_lines(rule: Rule, told: Explanation) -> list[str]:
     if rule.needs:
         lines.append(f"needs {', '.join(sorted(rule.needs))}")
     if rule.rate is not None:
-        lines.append(f"at most {rule.rate.count} in any {rule.rate.seconds:g} s (a question spends none)")
+        lines.append(f"at most {rule.rate.count} in any {_span(rule.rate.seconds)} (a question spends none)")
     if rule.budget is not None:
-        lines.append(f"at most {rule.budget.count} changes in any {rule.budget.seconds:g} s by all together")
-    if rule.when:
-        state = "open" if not around.open.isdisjoint(rule.when) else "closed"
-        lines.append(f"when {around.describe(rule.when)}: {state}")
+        lines.append(f"at most {rule.budget.count} changes in any {_span(rule.budget.seconds)}, by all together")
+    lines += [f"when {around.describe([one])}: {'open' if one in around.open else 'closed'}" for one in rule.when]
     lines += [f"while {one.describe()}: {_held(one, around)}" for one in rule.whilst]
     return lines
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 3600:g} h" if seconds >= 3600 and seconds % 3600 == 0 else f"{seconds:g} s"
 
 
 def _held(one: Predicate, around: Circumstances) -> str:
