@@ -1,4 +1,4 @@
-"""What is wrong with a policy though every line of it is valid: rules without effect."""
+"""What is wrong with a policy though every line of it is valid: rules without effect, rules that a never forbids."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy.policy.cases import run_tests
+from proxy.policy.contradiction import Contradictions
 from proxy.policy.finding import ERROR, WARNING, Finding, warn
 from proxy.policy.lacking import nameless, unprovable
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from proxy.core.action import Target
     from proxy.core.inventory import Device
-    from proxy.core.surface import Never, Role, Rule, Surface
+    from proxy.core.surface import Role, Rule, Surface
 
 __all__ = ["ERROR", "WARNING", "Finding", "lint", "run_tests"]
 
@@ -31,17 +32,15 @@ def lint(
 ) -> list[Finding]:
     """Rules that never come to anything. ``secured``: the devices that some TLS listener leads to (None: not known).
 
-    All are warnings: a rule that cannot allow is no danger, but somebody believes that it does.
+    A rule that a never forbids is an error, wholly or in part: somebody reads the one and somebody else the other. The
+    rest are warnings: a rule that cannot allow is no danger, but somebody believes that it does.
     """
     found: list[Finding] = []
-    nevers: dict[str, list[Never]] = {}
-    for never in (never for surface in surfaces for never in surface.nevers):
-        for device in never.devices:
-            nevers.setdefault(device, []).append(never)
+    contradictions = Contradictions(surfaces, roles, devices)
     for surface in surfaces:
         known = _Clauses(surface)
         for rule in surface.rules:
-            found += _hidden(rule, nevers.get(rule.devices[0], ()))
+            found += contradictions.of(surface, rule)
             found += _shadowed(rule, known)
             found += unprovable(surface, rule, roles, devices, secured)
             found += nameless(rule, roles, devices)
@@ -55,21 +54,6 @@ def within(inner: Target, outer: Target) -> bool:
     if ask is not None:
         return bool(ask(outer))
     return inner.protocol == outer.protocol and inner.describe() == outer.describe()
-
-
-def _hidden(rule: Rule, nevers: Sequence[Never]) -> Iterator[Finding]:
-    about = [n for n in nevers if n.speakers is None or {*rule.speakers} <= {*n.speakers}]
-    for target in _written(rule):
-        hiding = [
-            next((n for n in about if device in n.devices and any(within(target, t) for t in n.targets)), None)
-            for device in rule.devices
-        ]
-        if (first := hiding[0]) is not None and all(hiding):
-            yield warn(
-                rule,
-                f"{target.describe()} can never be allowed: never {first.ref.name} ({first.ref.origin}) forbids it",
-                "narrow one of the two",
-            )
 
 
 def _written(rule: Rule) -> list[Target]:
@@ -90,9 +74,9 @@ class _Clauses:
                 for device in rule.devices:
                     self._by_device.setdefault(device, []).append((rule, target))
 
-    def wider(self, rule: Rule, target: Target) -> Iterator[Rule]:
-        """The rules that allow all that this target of ``rule`` does, to whom it does, where it does, for no more
-        evidence. Of two alike only the later one is told of the earlier."""
+    def wider(self, rule: Rule, target: Target) -> Iterator[tuple[Rule, Target]]:
+        """The rules that allow all that this target of ``rule`` does, to whom it does, where it does, on no harder
+        terms. Of two alike only the later one is told of the earlier."""
         speakers, devices = {*rule.speakers}, {*rule.devices}
         lists = self._by_speaker[rule.speakers[0]], self._by_device[rule.devices[0]]
         seen_self = False
@@ -103,33 +87,50 @@ class _Clauses:
                 (goal.protocol, goal.verb) == (target.protocol, target.verb)
                 and speakers <= {*other.speakers}
                 and devices <= {*other.devices}
-                and other.needs <= rule.needs
-                and (other.rate is None or other.rate == rule.rate)
+                and _as_free(other, rule)
                 and within(target, goal)
                 and not (seen_self and _alike(rule, target, other, goal))
             ):
-                yield other
+                yield other, goal
+
+
+def _as_free(other: Rule, rule: Rule) -> bool:
+    """``other`` asks for no more, holds whenever ``rule`` does, and counts nothing that ``rule`` does not."""
+    if other is rule:
+        return True
+    return (
+        other.monitor is None
+        and rule.monitor is None
+        and other.needs <= rule.needs
+        and other.rate is None
+        and other.budget is None
+        and (not other.when or (bool(rule.when) and {*rule.when} <= {*other.when}))
+        and {*other.whilst} <= {*rule.whilst}
+    )
 
 
 def _alike(rule: Rule, target: Target, other: Rule, goal: Target) -> bool:
-    same = {*rule.speakers} == {*other.speakers} and {*rule.devices} == {*other.devices} and rule.needs == other.needs
-    return same and rule.rate == other.rate and within(goal, target)
+    same = {*rule.speakers} == {*other.speakers} and {*rule.devices} == {*other.devices}
+    return same and _as_free(rule, other) and within(goal, target)
 
 
 def _shadowed(rule: Rule, known: _Clauses) -> Iterator[Finding]:
     for target in _written(rule):
-        wider = next(known.wider(rule, target), None)
+        wider, goal = next(known.wider(rule, target), (None, target))
         if wider is None:
             continue
-        if rule.rate is not None and wider.rate is None:
-            wrong = (
-                f"the rate has no effect: {wider.ref.name} ({wider.ref.origin}) allows {target.describe()} without one"
-            )
-            yield warn(rule, wrong, f"give {wider.ref.name} the rate, or narrow it")
-        elif wider is rule:
+        where = f"{wider.ref.name} ({wider.ref.origin})"
+        if wider is rule:
             yield warn(rule, f"{target.describe()} lies within another line of the same rule", "delete it")
+        elif getattr(goal, "implied", False):
+            wrong = f"{target.describe()} pins nothing: {where} brings along {goal.describe()} for the same speakers"
+            yield warn(rule, wrong, f"write the same in {wider.ref.name}")
+        elif rule.rate is not None or rule.budget is not None:
+            limit = "rate" if rule.rate is not None else "budget"
+            wrong = f"the {limit} has no effect: {where} allows {target.describe()} without one"
+            yield warn(rule, wrong, f"give {wider.ref.name} the {limit}, or narrow it")
         else:
-            wrong = f"{target.describe()} adds nothing: {wider.ref.name} ({wider.ref.origin}) allows it already"
+            wrong = f"{target.describe()} adds nothing: {where} allows it already"
             yield warn(rule, wrong, "delete it, or narrow the other rule")
 
 

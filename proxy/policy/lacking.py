@@ -31,9 +31,6 @@ def unprovable(
     elif plain and changing and not surface.writes_without_proof:
         wrong = f"no listener with TLS leads to what it is about, so nobody can prove a key: {changing[0].describe()}"
         yield warn(rule, f"{wrong} is always refused", f"{mend}, or set unsafe_writes_without_proof: true")
-    elif changing and not surface.writes_without_proof and (shy := _by_address_alone(rule, roles, devices)):
-        wrong = f"{shy} is known by its address alone (unsafe_address_only) and may then change nothing"
-        yield warn(rule, wrong, "let it show a certificate, or set unsafe_writes_without_proof: true")
     if "mac_ip" in rule.needs:
         for name in _ids(rule, roles):
             if name in devices and devices[name].bindings.mac is None:
@@ -57,14 +54,6 @@ def _asks_for(target: Target, names: Names) -> bool:
     """It becomes another target once it knows these names."""
     bind = getattr(target, "bound", None)
     return bind is not None and bind(names) != target
-
-
-def _by_address_alone(rule: Rule, roles: Sequence[Role], devices: Mapping[str, Device]) -> str | None:
-    for name in _ids(rule, roles):
-        bindings = devices[name].bindings if name in devices else None
-        if bindings and bindings.address_only and bindings.x509_uri is None and bindings.x509_cn is None:
-            return name
-    return None
 
 
 def _ids(rule: Rule, roles: Sequence[Role]) -> list[str]:

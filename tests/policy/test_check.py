@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from proxy.core.inventory import Bindings
-from proxy.core.surface import Rate, RuleTest
+from proxy.core.process import Point, Predicate
+from proxy.core.surface import Monitor, Rate, RuleTest
 from proxy.policy.check import lint, run_tests
 from proxy.policy.compile import compile_policy
+from proxy.protocols.modbus.targets import Functions, Spans
+from proxy.protocols.mqtt.filters import Filter
+from proxy.protocols.mqtt.targets import Connects, Forbidden, Topics
 from tests.policy.toy import ToyAction, devices, never, origin, read, reads, role, rule, surface, write, writes
 
 if TYPE_CHECKING:
@@ -29,20 +35,104 @@ def test_a_sound_policy_is_left_alone() -> None:
         rule("b", ["mes"], reads(0, 9)),
         rule("c", ["scada"], reads(5, 12)),
         rule("d", ["scada"], reads(0, 9), to=["robot"]),
-        nevers=(never("n", reads(9, 9)), never("m", reads(0, 9), speakers=["hmi"])),
+        nevers=(never("n", reads(13, 20)), never("m", reads(0, 9), speakers=["hmi"])),
     )
 
 
+def severities(
+    *rules: Rule, nevers: tuple[Never, ...], roles: tuple[Role, ...] = (), zone: Monitor | None = None
+) -> list[str]:
+    made = replace(surface(*rules, nevers=nevers, members=["plc", "robot"]), monitor=zone)
+    return [finding.severity for finding in lint([made], roles, INVENTORY)]
+
+
 def test_an_allow_that_a_never_hides() -> None:
-    hidden = rule("a", ["scada"], reads(3, 4), reads(5, 9))
-    assert told(hidden, nevers=(never("n", reads(2, 5), line=77),)) == [
-        "rules.a: read cell 3-4 can never be allowed: never n (policies/surfaces/cell.yaml:77) forbids it"
-    ]
-    assert told(rule("a", ["scada"], reads(3, 4)), nevers=(never("n", reads(3, 4), speakers=["scada", "mes"]),))
-    assert not told(rule("a", ["scada", "mes"], reads(3, 4)), nevers=(never("n", reads(3, 4), speakers=["mes"]),))
+    hidden = rule("a", ["scada"], reads(3, 4), line=12)
+    (finding,) = lint([surface(hidden, nevers=(never("n", reads(2, 5), line=77),))], [], INVENTORY)
+    assert str(finding) == (
+        "policies/surfaces/cell.yaml:12:1: rules.a: error: read cell 3-4 could never take effect: "
+        "never n (policies/surfaces/cell.yaml:77) forbids it, whatever a allows; delete it, or narrow n"
+    )
     both = rule("a", ["scada"], reads(3, 4), to=["plc", "robot"])
-    assert not told(both, nevers=(never("n", reads(3, 4)),))
-    assert told(both, nevers=(never("n", reads(3, 4), to=["plc", "robot"]),))
+    (text,) = told(both, nevers=(never("n", reads(3, 4), to=["plc", "robot"]),))
+    assert "could never take effect" in text
+    two = never("n", reads(0, 9), to=["robot"]), never("m", reads(0, 9))
+    (text,) = told(both, nevers=two)
+    assert "could never take effect: never m" in text, "two may do it together"
+    (text,) = told(rule("a", ["scada"], reads(3, 4)), nevers=(never("n", reads(3, 4), speakers=["scada", "mes"]),))
+    assert "could never take effect" in text
+
+
+def test_an_allow_that_violates_a_never() -> None:
+    wide = rule("a", ["scada"], reads(0, 4), reads(7, 9), writes(0, 9), line=12)
+    (finding,) = lint([surface(wide, nevers=(never("n", reads(4, 7), line=77),))], [], INVENTORY)
+    assert str(finding) == (
+        "policies/surfaces/cell.yaml:12:1: rules.a: error: never n (policies/surfaces/cell.yaml:77) is violated by "
+        "this allow: read cell 0-4 and 1 more, for scada at plc; take what is forbidden out of a, or narrow n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("speakers", "forbidden", "violated"),
+    [
+        (["scada"], None, "scada"),
+        (["scada"], ["mes"], None),
+        (["scada", "mes"], ["mes"], "mes"),
+        (["role:masters"], ["mes"], "mes"),
+        (["mes"], ["role:masters"], "mes"),
+        (["hmi"], ["role:masters"], None),
+        (["mbaps:Operator"], ["mbaps:Operator"], "mbaps:Operator"),
+        (["mbaps:Operator"], ["scada"], None),
+    ],
+)
+def test_a_never_is_violated_for_whom_both_mean(
+    speakers: list[str], forbidden: list[str] | None, violated: str | None
+) -> None:
+    told_of = told(
+        rule("a", speakers, reads(0, 4)),
+        nevers=(never("n", reads(4, 9), speakers=forbidden),),
+        roles=(role("masters", "scada", "mes"),),
+    )
+    assert [text.partition(", for ")[2] for text in told_of] == ([] if violated is None else [f"{violated} at plc"])
+
+
+def test_a_never_is_violated_where_both_mean() -> None:
+    """Not only at the first device, and not where the never does not reach."""
+    both = rule("a", ["scada"], reads(3, 4), to=["plc", "robot"])
+    (text,) = told(both, nevers=(never("n", reads(3, 4), to=["robot"]),))
+    assert text == (
+        "rules.a: never n (policies/surfaces/cell.yaml:90) is violated by this allow: read cell 3-4, for scada at robot"
+    )
+    assert not told(rule("a", ["scada"], reads(3, 4)), nevers=(never("n", reads(3, 4), to=["robot"]),))
+    elsewhere = surface(nevers=[never("n", reads(3, 4), surface="other")], name="other", members=["robot"])
+    assert len(lint([surface(both), elsewhere], [], INVENTORY)) == 1, "a never reaches beyond its own surface"
+
+
+def test_names_decide_whether_a_never_is_violated() -> None:
+    """{device} of the one who speaks: what is true of one speaker need not be of another."""
+    inventory = devices("uns", "sensor-1", "sensor-2")
+    own = Topics("publish", Filter("line/{device}/#"))
+    secret = Forbidden("publish", Filter("line/sensor-2/secret"))
+    for speakers, violated in ((["sensor-1"], 0), (["sensor-1", "sensor-2"], 1)):
+        zone = surface(rule("a", speakers, own, to=["uns"]), nevers=[never("n", secret, to=["uns"])], members=["uns"])
+        assert len(found := lint([zone], [], inventory)) == violated
+        assert all("for sensor-2 at uns" in finding.wrong for finding in found)
+
+
+def test_what_is_only_monitored_contradicts_nothing_yet() -> None:
+    watched = Monitor(1.0, "why", "enforce", origin(1))
+    allow, forbid = rule("a", ["scada"], reads(0, 4)), never("n", reads(4, 9))
+    assert severities(allow, nevers=(forbid,)) == ["error"]
+    assert severities(replace(allow, monitor=watched), nevers=(forbid,)) == ["warning"]
+    assert severities(allow, nevers=(replace(forbid, monitor=watched),)) == ["warning"]
+    assert severities(allow, nevers=(forbid,), zone=watched) == ["warning"]
+
+
+def test_a_function_that_is_forbidden_contradicts_only_what_nothing_else_carries() -> None:
+    allow = Spans("write", "holding", 0, 9)
+    for numbers, violated in (({16}, 0), ({22, 23}, 0), ({6, 16, 22, 23}, 1)):
+        zone = surface(rule("a", ["scada"], allow), nevers=[never("n", Functions(frozenset(numbers)))])
+        assert len(lint([zone], [], INVENTORY)) == violated
 
 
 @pytest.mark.parametrize(
@@ -89,17 +179,64 @@ def test_writes_that_nobody_can_prove() -> None:
     assert "it never counts" in lint([needy], [], INVENTORY, secured=[])[0].wrong
 
 
-def test_a_speaker_known_by_its_address_alone_cannot_write() -> None:
-    inventory = devices("plc", "mes", old=Bindings(address_only=True))
-    zone = surface(rule("w", ["role:r"], writes(0, 9)))
-    (finding,) = lint([zone], [role("r", "mes", "old")], inventory, secured=["plc"])
-    assert finding.wrong.startswith("old is known by its address alone")
+def test_any_device_may_show_a_certificate() -> None:
+    """An address alone binds it besides: its own SPIFFE id is known without a word."""
+    inventory = devices("plc", old=Bindings(address_only=True))
+    assert not lint([surface(rule("w", ["old"], writes(0, 9)))], [], inventory, secured=["plc"])
+
+
+def test_a_pin_that_another_rule_pulls_out() -> None:
+    pinned = rule("pin", ["mes"], Connects(frozenset({"{device}"})), Topics("publish", Filter("a")), to=["uns"], line=3)
+    loose = rule("loose", ["mes"], Topics("receive", Filter("b")), Connects(implied=True), to=["uns"], line=9)
+    (finding,) = lint([surface(pinned, loose, members=["uns"])], [], devices("uns", "mes"))
+    assert finding.wrong == (
+        "connect as {device} pins nothing: loose (policies/surfaces/cell.yaml:9) brings along connect "
+        "for the same speakers"
+    )
+    assert finding.mend == "write the same in loose"
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"when": ("early",)},
+        {"whilst": (Predicate("plc", Point("toy", "1"), "==", 0.0, 5.0),)},
+        {"budget": Rate(1, 60.0)},
+        {"rate": Rate(1, 60.0)},
+        {"needs": frozenset({"mac_ip"})},
+        {"monitor": Monitor(1.0, "", "enforce", origin(1))},
+    ],
+)
+def test_what_holds_on_harder_terms_makes_nothing_else_useless(terms: dict[str, Any]) -> None:
+    inventory = devices("plc", scada=Bindings(mac="00:00:00:00:00:01"))
+    wide, narrow = rule("w", ["scada"], reads(0, 9)), rule("n", ["scada"], reads(3, 4))
+    hard = replace(wide, **terms)
+    assert len(lint([surface(wide, narrow)], [], inventory)) == 1
+    assert not lint([surface(hard, narrow)], [], inventory)
+    assert len(lint([surface(wide, replace(narrow, **terms))], [], inventory)) == ("monitor" not in terms)
 
 
 def test_needs_that_a_speaker_cannot_meet() -> None:
     assert told(rule("a", ["role:r"], reads(0, 9), needs=["mac_ip"]), roles=(role("r", "hmi", "mes"),)) == [
         "rules.a: needs mac_ip, which mes has not"
     ]
+
+
+def test_many_surfaces_and_nevers_are_checked_in_time() -> None:
+    """Each surface guards its own devices; one never guards all of them."""
+    zones = [
+        surface(
+            *(rule(f"r{n}", [f"m{n}"], reads(n, n), to=[f"p{at}"]) for n in range(20)),
+            nevers=[never("own", writes(0, 9), to=[f"p{at}"])],
+            name=f"z{at}",
+            members=[f"p{at}"],
+        )
+        for at in range(500)
+    ]
+    everywhere = surface(nevers=[never("all", reads(90, 99), to=[f"p{at}" for at in range(500)])], name="all")
+    started = time.perf_counter()
+    assert not lint([*zones, everywhere], [], {})
+    assert time.perf_counter() - started < 5
 
 
 def test_a_large_surface_is_checked_in_time() -> None:

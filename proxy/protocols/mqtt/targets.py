@@ -193,9 +193,15 @@ class Connects:
             isinstance(other, Connects)
             and (other.never or not self.never)
             and _patterns_within(self.ids, frozenset("*") if other.ids is None else other.ids, other.never)
-            and (other.users is None or _patterns_within(self.users, other.users, other.never))
+            and self._users_within(other)
             and (other.levels is None or (self.levels is not None and self.levels <= other.levels))
         )
+
+    def _users_within(self, other: Connects) -> bool:
+        """Who names any user still names one."""
+        if other.users is None or self.users is None:
+            return other.users is None
+        return _patterns_within(self.users, other.users, other.never)
 
     def overlaps(self, other: Target) -> bool:
         """Of a rule with a never; between two rules nobody asks."""
