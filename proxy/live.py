@@ -14,7 +14,6 @@ from proxy.identity.sources.syn import Syn
 from proxy.identity.sources.x509 import X509
 from proxy.pki.certificate import CertificateReader
 from proxy.policy.circumstances import Circumstances
-from proxy.policy.shadow import next_end
 from proxy.policy.shadowed import Shadowed, compile_shadowed
 from proxy.protocols.base import Watched
 
@@ -108,7 +107,7 @@ class Live:
     def _settle(self) -> None:
         """What follows from the site and the policy that are in force now."""
         self._identifier = _identifier(self.site)
-        self._end = next_end(self.site.surfaces, self._wall())
+        self._end = self.policy.next_end
         points = self.policy.watched()
         self.circumstances.watch(points)
         found: dict[tuple[str, str], set[Point]] = {}

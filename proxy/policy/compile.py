@@ -112,6 +112,10 @@ class Policy:
         """The (device, point) that some rule looks at: what has to be observed for it."""
         return frozenset(watched(self.surfaces, self._parts.devices))
 
+    def surface_digests(self) -> dict[str, str]:
+        """By name, in hex."""
+        return {zone.surface.name: zone.digest for zone in self._parts.zones}
+
     @property
     def remembered(self) -> int:
         """How many authorities are kept, for metrics."""

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from proxy.core.reason import Reason
 from proxy.policy.compile import compile_policy
+from proxy.policy.digest import policy_digest, surface_digest
 from proxy.policy.doubled import Doubled, Lenient, MonitorCounts, Shadow
 from proxy.policy.rates import Rates
-from proxy.policy.shadow import MONITOR, Watched, candidate, enforced, lenient, replacing, touched, watched
+from proxy.policy.shadow import Split, Watched, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from proxy.core.hours import Hours
     from proxy.core.inventory import Device
-    from proxy.core.origin import RuleRef
     from proxy.core.principal import Principal
     from proxy.core.process import Point
     from proxy.core.surface import Role, Surface
@@ -28,28 +27,37 @@ __all__ = ["MonitorCounts", "Shadowed", "compile_shadowed"]
 
 
 class Shadowed:
-    """``enforced`` is compiled of `shadow.enforced`, ``candidate`` of `shadow.candidate` at the same ``now`` (seconds
-    since 1970) with rates and faults of its own; None if nothing is in monitor. It stands where a `Policy` would, and a
-    device about which nothing is in monitor is asked about once, as there."""
+    """``enforced`` is compiled of ``parts.enforced``, ``candidate`` of ``parts.candidate``, with rates and faults of
+    its own; None if nothing is in monitor. It stands where a `Policy` would, and a device about which nothing is in
+    monitor is asked about once, as there. Made by `compile_shadowed`."""
 
     def __init__(
         self,
+        surfaces: Sequence[Surface],
+        parts: Split,
         enforced: Policy,
         candidate: Policy | None,
-        surfaces: Sequence[Surface],
-        now: float,
-        counts: MonitorCounts | None = None,
-        rates: Rates | None = None,
+        counts: MonitorCounts,
+        rates: Rates,
     ) -> None:
         self.enforced = enforced
         self.candidate = candidate
         self.surfaces = tuple(surfaces)
-        self.monitored: tuple[Watched, ...] = watched(surfaces, now)
-        self.counts = MonitorCounts() if counts is None else counts
-        self._rates = Rates() if rates is None else rates
-        self._lenient = lenient(surfaces, now)
-        self._record_first = frozenset(d for s in surfaces if s.record_first for d in s.members)
-        self._shadow = None if candidate is None else self._cast(candidate, now)
+        self.counts = counts
+        self._parts = parts
+        self._rates = rates
+        self.digest = _digest(enforced, surfaces, parts.enforced)
+        self._record_first = frozenset(d for s in surfaces if parts.lenient and s.record_first for d in s.members)
+        self._shadow = None if candidate is None else self._cast(candidate)
+
+    @property
+    def monitored(self) -> tuple[Watched, ...]:
+        return self._parts.monitored
+
+    @property
+    def next_end(self) -> float | None:
+        """When it has to be made anew; see `Split`."""
+        return self._parts.next_end
 
     def open(self, principal: Principal, device: str, protocol: str) -> Authority | Lenient | Doubled:
         """As `Policy.open`: total."""
@@ -57,7 +65,7 @@ class Shadowed:
         shadow = self._shadow
         if shadow is None or device not in shadow.devices:
             return authority
-        free = self._lenient.get(device)
+        free = self._parts.lenient.get(device)
         asked = authority if free is None else Lenient(authority, free, device in self._record_first)
         beside = shadow.policy.open(principal, device, protocol)
         if beside.connect.reason is Reason.ENGINE_ERROR:
@@ -79,24 +87,26 @@ class Shadowed:
         now: float,
     ) -> Shadowed:
         """As `Policy.replaced`, at another time. What was counted and spent stays so. Raises `PolicyError`."""
-        first = self.enforced.replaced(enforced(surfaces, now), roles, devices, hours)
-        beside, second = candidate(surfaces, now), None
-        if beside and self.candidate is not None:
-            second = self.candidate.replaced(beside, roles, devices, hours)
-        elif beside:
-            circumstances = self.enforced.circumstances
-            second = compile_policy(beside, roles, devices, hours, rates=self._rates, circumstances=circumstances)
-        return Shadowed(first, second, surfaces, now, self.counts, self._rates)
+        parts = split(surfaces, now)
+        first = self.enforced.replaced(parts.enforced, roles, devices, hours)
+        second = None
+        if parts.candidate and self.candidate is not None:
+            second = self.candidate.replaced(parts.candidate, roles, devices, hours)
+        elif parts.candidate:
+            around = self.enforced.circumstances
+            second = compile_policy(parts.candidate, roles, devices, hours, rates=self._rates, circumstances=around)
+        return Shadowed(surfaces, parts, first, second, self.counts, self._rates)
 
     def concerned(self, old: Shadowed) -> frozenset[str]:
         """As `Policy.concerned`. Also devices about which something else is in monitor now."""
+        mine, theirs = self._parts, old._parts
         found = set(self.enforced.concerned(old.enforced))
-        found.update(device for device, _ in self._lenient.items() ^ old._lenient.items())
-        found.update(self._watches() ^ old._watches())
+        found.update(device for device, _ in mine.lenient.items() ^ theirs.lenient.items())
+        found.update(mine.touched ^ theirs.touched)
         if self.candidate is not None and old.candidate is not None:
-            found.update(self.candidate.concerned(old.candidate) & self._watches())
-        if {one.ref: one.monitor for one in self.monitored} != {one.ref: one.monitor for one in old.monitored}:
-            found.update(self._watches())
+            found.update(self.candidate.concerned(old.candidate) & mine.touched)
+        if mine.monitored != theirs.monitored:
+            found.update(mine.touched)
         return frozenset(found)
 
     def timed(self, hours: Iterable[str]) -> frozenset[str]:
@@ -108,22 +118,11 @@ class Shadowed:
         """As `Policy.watched`."""
         return self.enforced.watched() | (frozenset() if self.candidate is None else self.candidate.watched())
 
-    @property
-    def digest(self) -> str:
-        """As `Policy.digest`: what is in monitor means something, too."""
-        if self.candidate is None:
-            return self.enforced.digest
-        told = [(str(one.ref), one.monitor.until, one.monitor.then) for one in self.monitored]
-        both = f"{self.enforced.digest} {self.candidate.digest} {told}"
-        return hashlib.sha256(both.encode()).hexdigest()
-
-    def _watches(self) -> frozenset[str]:
-        return frozenset() if self._shadow is None else self._shadow.devices
-
-    def _cast(self, policy: Policy, now: float) -> Shadow:
-        refs: dict[tuple[str, str], RuleRef] = {(one.ref.surface, one.ref.name): one.ref for one in self.monitored}
-        whole = {s.name: refs[s.name, MONITOR] for s in self.surfaces if s.monitor and (s.name, MONITOR) in refs}
-        return Shadow(policy, touched(self.surfaces, now), refs, replacing(self.surfaces, now), whole, self.counts)
+    def _cast(self, policy: Policy) -> Shadow:
+        parts = self._parts
+        refs = {(one.ref.surface, one.ref.name): one.ref for one in parts.monitored}
+        whole = {one.ref.surface: one.ref for one in parts.monitored if one.whole}
+        return Shadow(policy, parts.touched, refs, parts.replaced, whole, self.counts)
 
 
 def compile_shadowed(
@@ -138,9 +137,20 @@ def compile_shadowed(
     counts: MonitorCounts | None = None,
 ) -> Shadowed:
     """As `compile_policy`. ``now`` is seconds since 1970: what is in monitor until then. Raises `PolicyError`."""
-    first = compile_policy(enforced(surfaces, now), roles, devices, hours, rates=rates, circumstances=circumstances)
-    beside, spent = candidate(surfaces, now), Rates()
+    parts, spent = split(surfaces, now), Rates()
+    first = compile_policy(parts.enforced, roles, devices, hours, rates=rates, circumstances=circumstances)
     second = None
-    if beside:
-        second = compile_policy(beside, roles, devices, hours, rates=spent, circumstances=first.circumstances)
-    return Shadowed(first, second, surfaces, now, counts, spent)
+    if parts.candidate:
+        around = first.circumstances
+        second = compile_policy(parts.candidate, roles, devices, hours, rates=spent, circumstances=around)
+    return Shadowed(surfaces, parts, first, second, MonitorCounts() if counts is None else counts, spent)
+
+
+def _digest(policy: Policy, surfaces: Sequence[Surface], split: Sequence[Surface]) -> str:
+    """That of the surfaces as they are written: what is in monitor means something, too, and the same files have the
+    same name whatever the hour."""
+    written = [one for one, other in zip(surfaces, split, strict=True) if one is not other]
+    if not written:
+        return policy.digest
+    digests = policy.surface_digests() | {surface.name: surface_digest(surface) for surface in written}
+    return policy_digest((digests[name] for name in sorted(digests)), policy.roles, policy.hours)

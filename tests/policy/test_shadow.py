@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from proxy.core.reason import Reason
 from proxy.core.surface import Monitor, Rate, Rule, Surface
 from proxy.policy import reference
-from proxy.policy.shadow import candidate, enforced, lenient, next_end, touched, watched
+from proxy.policy.compile import compile_policy
+from proxy.policy.shadow import candidate, enforced, lenient, next_end, split
 from proxy.policy.shadowed import Shadowed, compile_shadowed
 from tests.policy.probes import INVENTORY, QUESTIONS, ROLES, Plant, Probe
 from tests.policy.toy import Broken, devices, never, origin, read, reads, rule, surface, who, write, writes
@@ -164,7 +165,7 @@ class TestCost:
         other = surface(rule("own", ["scada"], reads(0, 9), to=["robot"], surface="b"), name="b", members=["robot"])
         zones = [surface(READS, NARROW), other]
         shadowed = side_by_side(zones)
-        assert touched(zones, NOW) == {"plc"}
+        assert split(zones, NOW).touched == {"plc"}
         assert shadowed.open(SCADA, "robot", "toy") is shadowed.enforced.open(SCADA, "robot", "toy")
         assert shadowed.open(SCADA, "robot", "toy").decide_all((read(1),), 0.0).reusable
         assert not shadowed.open(SCADA, "plc", "toy").decide_all((read(1),), 0.0).reusable
@@ -176,7 +177,7 @@ class TestCost:
     def test_a_rate_that_is_spent_at_two_devices_is_asked_for_both(self) -> None:
         both = rule("both", ["scada"], reads(0, 9), to=["plc", "robot"], rate=Rate(1, 60.0))
         zones = [surface(both, NARROW, members=["plc", "robot"])]
-        assert touched(zones, NOW) == {"plc", "robot"}
+        assert split(zones, NOW).touched == {"plc", "robot"}
 
     def test_a_surface_keeps_its_mark_only_where_it_stays_what_it_was(self) -> None:
         zone = replace(surface(READS, SETPOINT, NARROW), mark="abc")
@@ -253,8 +254,8 @@ class TestReload:
         in_force = begun.replaced(watching, (), INSIDE, now=UNTIL)
         assert begun.concerned(before) == ended.concerned(begun) == in_force.concerned(begun) == {"plc"}
         assert begun.replaced(watching, (), INSIDE, now=NOW + 1).concerned(begun) == frozenset()
-        assert len({before.digest, begun.digest, in_force.digest}) == 3
-        assert ended.digest == before.digest
+        assert in_force.digest == begun.digest != before.digest == ended.digest
+        assert begun.digest == compile_policy(watching, (), INSIDE).digest, "it names the files"
 
     def test_a_surface_that_goes_into_monitor_concerns_its_devices(self) -> None:
         zone = surface(READS)
@@ -319,6 +320,6 @@ def test_the_answers_are_those_of_the_policy_without_what_is_monitored(
         would = reference.allows(promoted, plant.roles, *probe)
         assert (would if verdict.would is None else verdict.would.allowed) == would
         assert (verdict.would is not None) == (would != expected.allowed)
-    assert len(watched(plant.surfaces, NOW)) == sum(
+    assert len(shadowed.monitored) == sum(
         getattr(one, "monitor", None) is not None for zone in plant.surfaces for one in (*zone.rules, *zone.nevers)
     )
