@@ -93,10 +93,11 @@ class Change(NamedTuple):
 
 
 class Untold(NamedTuple):
-    """A flow of which nobody can tell, and why."""
+    """A flow of which nobody can tell, and why. ``about`` is equal for two versions that leave the same in doubt."""
 
     past: Past
     why: str
+    about: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class _Answer(NamedTuple):
     verdict: Verdict | None = None
     before: tuple[Reason, str] | None = None
     why: str = ""
+    about: tuple[object, ...] = ()
 
 
 def backtest(
@@ -170,7 +172,7 @@ class _Replay:
             replace(one, rules=tuple(rule for rule in map(change, one.rules) if rule is not None), mark="")
             for one in self._site.surfaces
         ]
-        return compile_policy(surfaces, self._site.roles, self._site.devices)
+        return compile_policy(surfaces, self._site.roles, self._site.devices, self._site.hours)
 
     def judge(self, past: Past) -> Change | Untold | None:
         """None: the same answer as then. The largest message is asked as well as the smallest."""
@@ -180,8 +182,8 @@ class _Replay:
         for text, answer in answers:
             if answer.allowed is not None and answer.allowed is not past.allowed and answer.verdict is not None:
                 return Change(past, text, answer.verdict, answer.before)
-        why = next((answer.why for _, answer in answers if answer.allowed is None), None)
-        return None if why is None else Untold(past, why)
+        doubt = next((answer for _, answer in answers if answer.allowed is None), None)
+        return None if doubt is None else Untold(past, doubt.why, doubt.about)
 
     def _ask(self, past: Past, asked: tuple[Action, ...]) -> _Answer:
         before = self._beforehand(past, asked)
@@ -197,14 +199,19 @@ class _Replay:
         doubtful = next(most for most, least in zip(at_most, at_least, strict=True) if not least.allowed)
         if self._as_then(past, doubtful):
             return _Answer(past.allowed, doubtful)
-        return _Answer(None, why=self._doubt(doubtful))
+        return _Answer(None, why=self._doubt(doubtful), about=self._about(doubtful))
 
     def _refused(self, past: Past, refused: Verdict) -> _Answer:
         if refused.reason not in CONDITIONS or refused.reason is Reason.OUTSIDE_HOURS:
             return _Answer(False, refused)  # none of its hours was open at any time of the record
         if self._as_then(past, refused):
             return _Answer(past.allowed, refused)
-        return _Answer(None, why=f"{refused.rule} ({refused.rule.origin}) looks at values seen before")
+        why = f"{refused.rule} ({refused.rule.origin}) looks at values seen before"
+        return _Answer(None, why=why, about=self._about(refused))
+
+    def _about(self, verdict: Verdict) -> tuple[object, ...]:
+        rule = self._rules.get(str(verdict.rule))
+        return () if rule is None else (str(rule.ref), *_limits(rule), *(one.describe() for one in rule.targets))
 
     def _decide(self, policy: Policy, past: Past, action: Action, hours: frozenset[str]) -> Verdict:
         key = (policy is self._free, hours)
@@ -234,8 +241,8 @@ class _Replay:
         rule = self._rules.get(str(verdict.rule))
         if rule is None:
             return f"{verdict.rule} ({verdict.rule.origin}) answers for one part of it alone"
-        parts = [f"at most {rule.rate.count} in {rule.rate.seconds:g} s"] if rule.rate else []
-        parts += [f"at most {rule.budget.count} changes in {rule.budget.seconds:g} s by all"] if rule.budget else []
+        parts = [f"at most {rule.rate.count} in {_time(rule.rate.seconds)}"] if rule.rate else []
+        parts += [f"at most {rule.budget.count} changes in {_time(rule.budget.seconds)} by all"] if rule.budget else []
         parts += [f"only while {one.describe()}" for one in rule.whilst]
         parts += [f"only in {', '.join(rule.when)}"] if rule.when else []
         return f"{verdict.rule} ({rule.ref.origin}) holds {' and '.join(parts)}, and the record has no such moment"
@@ -245,3 +252,8 @@ def _turns(hours: Hours, past: Past) -> bool:
     """They open or close while the record lasts."""
     change = hours.next_change(past.first)
     return change is not None and change <= past.last
+
+
+def _time(seconds: float) -> str:
+    unit, word = next((one for one in ((3600, "h"), (60, "min")) if seconds % one[0] == 0), (1, "s"))
+    return f"{seconds / unit:g} {word}"

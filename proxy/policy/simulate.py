@@ -89,7 +89,7 @@ class Simulator:
         return self._moments[key]
 
     def _compiled(self, surfaces: Sequence[Surface]) -> Policy:
-        return compile_policy(surfaces, self._roles, self._devices)
+        return compile_policy(surfaces, self._roles, self._devices, self._hours)
 
 
 def _forbidden(verdict: Verdict) -> bool:

@@ -133,7 +133,7 @@ class TestWhatWouldBeOpened:
 class TestWhatNobodyCanTell:
     def test_a_rate_that_was_not_there(self, tmp_path: Path) -> None:
         (untold,) = outcome(site_with(tmp_path), write(7, 9, count=500)).untold
-        assert "cell-3/setpoint (policies/surfaces/cell-3.yaml:8) holds at most 6 in 60 s" in untold.why
+        assert "cell-3/setpoint (policies/surfaces/cell-3.yaml:8) holds at most 6 in 1 min" in untold.why
 
     def test_a_rate_that_was_there_did_what_it_would_do(self, tmp_path: Path) -> None:
         site = site_with(tmp_path)

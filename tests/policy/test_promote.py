@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.cli.main import run
-from proxy.cli.policy.past import digests_of
+from proxy.cli.policy.past import digest_of
 from proxy.policy.promote import NotWatched, promoted, put
 from tests.policy.small_site import CELL, load, write_site
 from tests.support.flows import row, write_flows
@@ -85,7 +85,13 @@ class TestTheText:
         done = promoted(TOP, "b")
         gone, new = lines(TOP, done.text)
         assert new == ["    mode: enforce"]
-        assert {"  a:", "    replaces: [a]"} < {*gone} and len(gone) == 3
+        assert gone == [
+            "  a:",
+            "    modbus: { read: [holding 0-9] }",
+            "    mode: monitor",
+            '    monitor: { until: "2026", why: w, then: enforce }   # gone with it',
+            "    replaces: [a]",
+        ]
         assert "rules:\n  # first\n\n  b:                                # the new one\n    from: x\n" in done.text
         assert "    modbus:\n      read: [holding 0-9]\n    # its end\n" in done.text
         assert done.said == ("b is enforced", "a is taken out: b replaces it")
@@ -164,6 +170,9 @@ def write(low: int, high: int, **more: Any) -> Any:
     return row("scada", "plc-3a", *texts, **{"rule": "cell-3/setpoint", **TIMES, **more})
 
 
+RECIPE = "from: mes\n    to: plc-3a\n    modbus: { write: [holding 60-69] }\n    budget: 40/8h"
+
+
 class TestTheCommand:
     def promote(self, config: Path, *more: str) -> tuple[int, bool]:
         """The exit code, and whether the file was changed."""
@@ -211,6 +220,13 @@ class TestTheCommand:
         gone = row("historian", "plc-3a", "read holding 7", **TIMES)
         assert self.promote(watched(tmp_path, gone), "cell-3/lower") == (0, True)
 
+    def test_nor_is_what_nobody_could_tell_before(self, tmp_path: Path) -> None:
+        """Lines move when a rule is taken out; the doubt is the same."""
+        text = CELL.replace("    rate: 6/min\n", "").replace("  valves:", f"{RULE}  valves:")
+        text = text.replace("never:", f"  recipe:\n    {RECIPE}\nnever:")
+        recipe = row("mes", "plc-3a", "write holding 60 = 1", rule="cell-3/recipe", count=99, **TIMES)
+        assert self.promote(watched(tmp_path, recipe, text=text), "cell-3/lower") == (0, True)
+
     def test_a_file_that_would_not_be_valid(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         text = CELL.replace("  valves:", f"{RULE}  valves:")
         test = "{ who: scada, to: plc-3a, modbus: write holding 40 = 1300, expect: allow }"
@@ -225,7 +241,7 @@ class TestTheCommand:
         """It ran beside and saw how quickly they came; but only if it was this one."""
         text = CELL.replace("    rate: 6/min\n", "").replace("  valves:", f"{RULE}    rate: 6/min\n  valves:")
         config = watched(tmp_path, text=text)
-        digest = sorted(digests_of(load(config)))[0] if judged else "another"
+        digest = digest_of(load(config)) if judged else "another"
         write_flows(tmp_path / "flows.sqlite", [write(700, 1100, policy=digest, would=would)])
         flows = str(tmp_path / "flows.sqlite")
         assert self.promote(config, "cell-3/lower", "--flows", flows) == (code, code == 0)

@@ -176,15 +176,11 @@ def _ended(monitor: Monitor | None) -> Monitor | None:
     return None if monitor is None else replace(monitor, until=0.0, then="enforce")
 
 
-def digests_of(site: Site) -> frozenset[str]:
-    """What records may call the policy of these files: as it is written, and what of it is enforced."""
-    from proxy.policy.circumstances import Circumstances
-    from proxy.policy.compile import compile_policy
-    from proxy.policy.shadow import enforced
+def digest_of(site: Site) -> str:
+    """What records call the policy of these files."""
+    from proxy.policy.shadowed import compile_shadowed
 
-    around = Circumstances(site.hours)
-    every = (site.surfaces, enforced(site.surfaces, time.time()))
-    return frozenset(compile_policy(some, site.roles, site.devices, circumstances=around).digest for some in every)
+    return compile_shadowed(site.surfaces, site.roles, site.devices, site.hours, now=time.time()).digest
 
 
 def limits_then(config: Path, site: Site, past: Sequence[Past]) -> dict[str, dict[str, object]]:
@@ -197,8 +193,7 @@ def limits_then(config: Path, site: Site, past: Sequence[Past]) -> dict[str, dic
 
     wanted = {one.policy for one in past}
     versions = Versions(find_place(config).audit.parent / "policy")
-    here = limits_of(enforced(site.surfaces, time.time()))
-    found: dict[str, dict[str, object]] = dict.fromkeys(digests_of(site), here)
+    found: dict[str, dict[str, object]] = {digest_of(site): limits_of(enforced(site.surfaces, time.time()))}
     with suppress(VersionError):
         for version in versions.history():
             if version.policy in wanted and version.policy not in found:

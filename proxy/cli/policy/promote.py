@@ -14,7 +14,7 @@ from proxy.cli.policy.past import (
     as_findings,
     copy_of,
     deciding,
-    digests_of,
+    digest_of,
     flows_option,
     limits_then,
     past_of,
@@ -41,6 +41,7 @@ class Cut(NamedTuple):
 
     past: Past
     why: str
+    mark: str = "would be cut"
 
 
 @click.command()
@@ -112,14 +113,14 @@ def _cut(home: Path, before: Site, after: Site, past: Sequence[Past]) -> list[Cu
     limits = limits_then(home, before, past)
     now_, then = (backtest(past, deciding(site), refused_before(site), limits) for site in (before, after))
     lost = {id(one.past) for one in now_.cut}
-    doubtful = {(id(one.past), one.why) for one in now_.untold}
-    same = digests_of(before)
+    doubtful = {(id(one.past), one.about) for one in now_.untold if one.about}
+    same = digest_of(before)
     found = [Cut(one.past, now(one)) for one in then.cut if id(one.past) not in lost]
-    for flow, why in then.untold:
-        if not flow.allowed or id(flow) in lost or (id(flow), why) in doubtful:
+    for flow, why, about in then.untold:
+        if not flow.allowed or id(flow) in lost or (id(flow), about) in doubtful or flow.device not in before.devices:
             continue
-        if flow.policy not in same:
-            found.append(Cut(flow, f"nobody can tell: {why}"))
+        if flow.policy != same:
+            found.append(Cut(flow, f"nobody can tell: {why}", "may be cut  "))
         elif flow.would is False:
             found.append(Cut(flow, "the candidate that ran beside refused it"))
     return sorted(found, key=lambda one: (-one.past.count, one.past.name))
@@ -147,7 +148,7 @@ def _text(what: str, done: Promoted, changes: str, cut: Sequence[Cut], named: Se
     lines: list[str] = []
     missing = [one for one in cut if one.past.name not in named]
     for one in cut:
-        mark = "acknowledged" if one.past.name in named else "would be cut"
+        mark = "acknowledged" if one.past.name in named else one.mark
         past = one.past
         lines += [f"{mark}  {past.name}  {past.who} to {past.device}, {past.protocol} {past.texts[1]}"]
         lines += [f"    messages {past.count}, {day(past.first)} to {day(past.last)}", f"    because  {one.why}"]
