@@ -110,7 +110,8 @@ class Policy:
 
     def watched(self) -> frozenset[tuple[str, Point]]:
         """The (device, point) that some rule looks at: what has to be observed for it."""
-        return frozenset(watched(self.surfaces, self._parts.devices))
+        looking = (zone.surface for zone in self._parts.zones if zone.looks)
+        return frozenset(watched(looking, self._parts.devices))
 
     def surface_digests(self) -> dict[str, str]:
         """By name, in hex."""

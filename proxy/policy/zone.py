@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy.policy.constraints import looks
 from proxy.policy.digest import surface_digest
 from proxy.policy.shard import Shard
 from proxy.policy.speaker import subject
@@ -19,9 +20,10 @@ class Zone:
 
     ``reach`` is every device that the surface says something about, ``speakers`` are the names in its rules and
     nevers as they are written, ``subjects`` those of its rules as Casbin calls them, ``hours`` the names in `when`.
+    ``looks``: some rule looks at values that were seen.
     """
 
-    __slots__ = ("digest", "hours", "members", "nevers", "reach", "shards", "speakers", "subjects", "surface")
+    __slots__ = ("digest", "hours", "looks", "members", "nevers", "reach", "shards", "speakers", "subjects", "surface")
 
     def __init__(self, surface: Surface) -> None:
         self.surface = surface
@@ -34,6 +36,7 @@ class Zone:
         self.speakers = frozenset(allowed.union(*(never.speakers or () for never in surface.nevers)))
         self.subjects = frozenset(map(subject, allowed))
         self.hours = frozenset(name for rule in surface.rules for name in rule.when)
+        self.looks = looks(surface)
 
     def holds(self, surface: Surface) -> bool:
         """``surface`` is what this was made from: the same one, or one made from the same text in the same site."""

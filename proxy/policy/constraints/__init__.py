@@ -59,5 +59,10 @@ def watched(surfaces: Iterable[Surface], devices: Mapping[str, Device]) -> Itera
                         yield device, point
 
 
+def looks(surface: Surface) -> bool:
+    """`watched` finds something there."""
+    return any(rule.whilst or any(map(_paced, rule.targets)) for rule in surface.rules)
+
+
 def _paced(target: Target) -> Paced | None:
     return cast("Paced", target) if getattr(target, "paced", False) else None
