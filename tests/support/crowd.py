@@ -23,6 +23,8 @@ class Poller:
     wrong: list[str] = field(default_factory=list)
     seconds: list[tuple[float, float]] = field(default_factory=list)
     """(when, how long) of each answer, monotonic seconds."""
+    served: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, port: int, pause: float, stop: asyncio.Event) -> None:
         """Polls until ``stop``, or until the gateway ends the link."""
@@ -34,9 +36,11 @@ class Poller:
                     answer = await master.ask(read(self.address), seconds=20.0)
                 except (ConnectionError, EOFError, asyncio.IncompleteReadError):
                     self.ended = time.time()
+                    self.over.set()
                     return
                 self.seconds.append((began, time.monotonic() - began))
                 self.answered += 1
+                self.served.set()
                 if answer[0] != 3:
                     self.wrong.append(answer.hex())
                 await asyncio.sleep(pause)
