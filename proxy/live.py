@@ -43,6 +43,7 @@ class Live:
             now=wall(),
             circumstances=self.circumstances,
         )
+        self._identifier = _identifier(self.site)
         self._settle()
 
     def compiled(self, site: Site) -> Shadowed:
@@ -53,10 +54,13 @@ class Live:
     def exchange(self, site: Site, policy: Shadowed) -> frozenset[str] | None:
         """From here on this is in force. The devices whose links are concerned; None: all, for who is who changed."""
         before, old = self.site, self.policy
+        same = before.devices == site.devices and before.name == site.name
         self.site, self.policy = without_tests(site), policy
         turned = self.circumstances.tell(site.hours, self._wall())
+        if not same:
+            self._identifier = _identifier(self.site)
         self._settle()
-        if before.devices != site.devices or before.name != site.name:
+        if not same:
             return None
         return policy.concerned(old) | policy.timed(turned)
 
@@ -105,8 +109,7 @@ class Live:
         return self._watched.setdefault((device, protocol), Watched())
 
     def _settle(self) -> None:
-        """What follows from the site and the policy that are in force now."""
-        self._identifier = _identifier(self.site)
+        """What follows from the policy that is in force now."""
         self._end = self.policy.next_end
         points = self.policy.watched()
         self.circumstances.watch(points)

@@ -46,8 +46,11 @@ class Judging:
                 limit=1 << 20,
             )
 
-    async def ask(self, question: Question, known: Mapping[str, Surface]) -> Judged:
-        """The site of the answer holds those surfaces of ``known`` that have not changed. Raises JudgingError."""
+    async def ask(
+        self, question: Question, known: Mapping[str, Surface], devices: Mapping[str, Device] = MappingProxyType({})
+    ) -> Judged:
+        """The site of the answer holds what has not changed of ``known`` and ``devices`` as the same objects, so that
+        nobody has to compare them again. Raises JudgingError."""
         try:
             await self.prepare()
         except OSError as fault:
@@ -59,7 +62,7 @@ class Judging:
         try:
             child.stdin.write(await asyncio.to_thread(packed, job))
             child.stdin.close()
-            return await asyncio.wait_for(self._take(child, known), PATIENCE)
+            return await asyncio.wait_for(self._take(child, known, devices), PATIENCE)
         except TimeoutError:
             raise JudgingError(f"not judged within {PATIENCE:g} s") from None
         except (EOFError, OSError):
@@ -77,7 +80,9 @@ class Judging:
             await self._ahead.wait()
         self._ahead = None
 
-    async def _take(self, child: asyncio.subprocess.Process, known: Mapping[str, Surface]) -> Judged:
+    async def _take(
+        self, child: asyncio.subprocess.Process, known: Mapping[str, Surface], before: Mapping[str, Device]
+    ) -> Judged:
         judged = await self._frame(child)
         if isinstance(judged, Unable):
             raise JudgingError(f"it cannot be judged: {judged.why}")
@@ -89,7 +94,9 @@ class Judging:
         while not rest.last:
             rest = await self._frame(child)
             surfaces |= {one.name: one for one in rest.surfaces} | {name: known[name] for name in rest.same}
-            devices |= {one.id: one for one in rest.devices}
+            for one in rest.devices:
+                other = before.get(one.id)
+                devices[one.id] = other if other is not None and other == one else one
         if judged.site is None:
             return judged
         site = replace(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from proxy.change.watch import Signature
+    from proxy.core.inventory import Device
     from proxy.core.surface import Surface
     from proxy.protocols.base import ProtocolSpec
     from proxy.site import Site
@@ -77,7 +78,7 @@ class TakeError(Exception):
 class Judges(Protocol):
     """`proxy.change.judging.Judging` is one."""
 
-    async def ask(self, question: Question, known: Mapping[str, Surface]) -> Judged: ...
+    async def ask(self, question: Question, known: Mapping[str, Surface], devices: Mapping[str, Device]) -> Judged: ...
     async def prepare(self) -> None: ...
 
 
@@ -176,7 +177,7 @@ class Reloader:
         known = {surface.name: surface for surface in around.site().surfaces}
         question = Question(tree, around.site().folder, around.protocols, around.environ, around.wall(), self._tree)
         try:
-            judged = await around.judging.ask(question, known)
+            judged = await around.judging.ask(question, known, around.site().devices)
         except JudgingError as fault:
             return replace(attempt, told=(str(fault),))
         return await self._take(tree, judged, attempt)

@@ -26,6 +26,7 @@ from proxy.versions.tree import read_tree
 from tests.change.folder import write_site
 
 if TYPE_CHECKING:
+    from proxy.core.inventory import Device
     from proxy.core.surface import Surface
     from proxy.site import Site
 
@@ -40,7 +41,7 @@ class FakeJudging:
     answer: Judged | Exception
     asked: list[Question] = field(default_factory=list)
 
-    async def ask(self, question: Question, known: Mapping[str, Surface]) -> Judged:
+    async def ask(self, question: Question, known: Mapping[str, Surface], devices: Mapping[str, Device]) -> Judged:
         self.asked.append(question)
         if isinstance(self.answer, Exception):
             raise self.answer
