@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from proxy.core.process import Point
     from proxy.core.surface import Rate
+    from proxy.policy.trail import Trail
 
 FORGOTTEN = 60.0
 """Seconds after which a value that went on may be forgotten, if there are too many (`constraints.pace`)."""
@@ -24,12 +25,13 @@ class RateKey(NamedTuple):
 
 class Sent(NamedTuple):
     """Values that went on to one point, since it was last known for sure: from ``low`` to ``high``, the ``latest`` of
-    them at ``when``."""
+    them at ``when``. ``before`` has those that went before and are settled, at the time when they were."""
 
     low: float
     high: float
     latest: float
     when: float
+    before: Trail
 
 
 class Rates:

@@ -52,16 +52,24 @@ class Trail:
         """(value, when)."""
         return self._recent[-1]
 
-    def showed(self, value: float, since: float) -> bool:
-        """It was seen to be exactly ``value`` at ``since`` or later."""
-        return any(seen == value and when >= since for seen, when in self._recent)
+    def showed(self, value: float, since: float) -> float | None:
+        """When it was last seen to be exactly ``value``, if that was at ``since`` or later; only lately is known."""
+        return next((when for seen, when in reversed(self._recent) if seen == value and when >= since), None)
+
+    def first_after(self, time: float) -> float | None:
+        """When it was first seen at ``time`` or later: a second too late at most, or more than `KEPT` ago."""
+        if self.last[1] < time:
+            return None
+        return next((one.second + 1.0 for one in self._seconds if one.second >= time), self.last[1])
 
     def since(self, begin: float) -> tuple[float, float]:
         """(lowest, highest) of what it was from ``begin``, at most `KEPT` seconds ago, until now: what was seen, and
         the value that it had when that began."""
-        low = high = self._recent[-1][0]
-        for one in reversed(self._seconds):
-            if one.second + 1 <= begin:
-                return min(low, one.value), max(high, one.value)
-            low, high = min(low, one.low), max(high, one.high)
-        return low, high
+        values = [self.last[0], *self.within(begin)]
+        values += [one.value for one in self._seconds if one.second + 1 <= begin][-1:]
+        return min(values), max(values)
+
+    def within(self, begin: float) -> tuple[float, ...]:
+        """The lowest and highest of what was seen from ``begin`` until now; nothing, if nothing was."""
+        lately = [one for one in self._seconds if one.second + 1 > begin]
+        return (min(one.low for one in lately), max(one.high for one in lately)) if lately else ()

@@ -5,10 +5,10 @@ value is confirmed when the point is seen to have it; until then the device may 
 a sighting settles that too, for no answer to an older question comes so late.
 
 step: a new value lies within ``step`` of everything that the point may be now.
-ramp: a new value lies within ``ramp`` of that, and of everything that the point was in the minute before: what was
-seen in it, and the value that it had when it began. So all values within any one minute lie within ``ramp`` of one
-another. Many small writes, by whomever, come no further than one large one, and it does not matter how often the
-point is read. Who waits has no more than ``ramp`` afterwards either.
+ramp: a new value lies within ``ramp`` of everything that the point was or may have been in the minute before: what was
+seen in it, the value that it had when it began, and what went on to it and was not settled before that. So all values
+within any one minute lie within ``ramp`` of one another. Many small writes, by whomever, come no further than one
+large one, and it does not matter how often the point is read. Who waits has no more than ``ramp`` afterwards either.
 
 Not known: what a panel at the machine does between two sightings. `while` on the same point asks for a fresh one.
 """
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from proxy.core.reason import Reason
 from proxy.policy.constraints.base import Block
 from proxy.policy.rates import Sent
+from proxy.policy.trail import Trail
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -78,39 +79,50 @@ class Pace:
     def take(self, action: Action, atoms: int, now: float, taken: set[Hashable]) -> None:
         for move in self._target.moves(action):
             if move.atoms & atoms:
-                before = self._unconfirmed(move.point)
-                low, high = (move.value, move.value) if before is None else (before.low, before.high)
-                sent = Sent(min(low, move.value), max(high, move.value), move.value, now)
-                self._rates.send(self._device, move.point, sent)
+                self._rates.send(self._device, move.point, self._with(move, now))
+
+    def _with(self, move: Move, now: float) -> Sent:
+        """What is under way to the point once this move is."""
+        sent = self._rates.sent(self._device, move.point)
+        if sent is None:
+            return Sent(move.value, move.value, move.value, now, Trail())
+        settled = _settled(sent, self._circumstances.trail(self._device, move.point))
+        if settled is None:
+            return Sent(min(sent.low, move.value), max(sent.high, move.value), move.value, now, sent.before)
+        sent.before.note(sent.low, settled)
+        sent.before.note(sent.high, settled)
+        return Sent(move.value, move.value, move.value, now, sent.before)
 
     def _fault(self, move: Move, now: float) -> str:
         """What is wrong with a move of a point that was seen before; empty: nothing."""
         trail = self._circumstances.trail(self._device, move.point)
+        sent = self._rates.sent(self._device, move.point)
         value, when = trail.last
-        low = high = value
-        if sent := self._unconfirmed(move.point):
-            low, high = min(low, sent.low), max(high, sent.high)
+        possible, past = [value], [*trail.since(now - MINUTE)]
+        if sent is not None:
+            settled = _settled(sent, trail)
+            if settled is None:
+                possible += [sent.low, sent.high]
+            if settled is None or settled >= now - MINUTE:
+                past += [sent.low, sent.high]
+            past += sent.before.within(now - MINUTE)
         if move.step is not None:
             known = f"which it may be now (last seen {max(now - when, 0.0):.1f} s ago)"
-            if fault := _too_far(move, low, high, move.step, known):
+            if fault := _too_far(move, possible, move.step, known):
                 return f"{fault}; step {move.step:.10g}"
-        if move.ramp is not None:
-            least, most = trail.since(now - MINUTE)
-            if fault := _too_far(move, min(low, least), max(high, most), move.ramp, "which it was within the minute"):
-                return f"{fault}; ramp {move.ramp:.10g} per minute"
+        if move.ramp is not None and (fault := _too_far(move, past, move.ramp, "which it was within the minute")):
+            return f"{fault}; ramp {move.ramp:.10g} per minute"
         return ""
 
-    def _unconfirmed(self, point: Point) -> Sent | None:
-        sent = self._rates.sent(self._device, point)
-        if sent is None:
-            return None
-        trail = self._circumstances.trail(self._device, point)
-        settled = trail.showed(sent.latest, sent.when) or trail.last[1] - sent.when >= MINUTE
-        return None if settled else sent
+
+def _settled(sent: Sent, trail: Trail) -> float | None:
+    """Since when it is known what became of the values that were sent; None: it is not."""
+    shown = trail.showed(sent.latest, sent.when)
+    return trail.first_after(sent.when + MINUTE) if shown is None else shown
 
 
-def _too_far(move: Move, low: float, high: float, limit: float, known: str) -> str:
-    furthest = low if move.value - low > high - move.value else high
+def _too_far(move: Move, values: Sequence[float], limit: float, known: str) -> str:
+    furthest = max(values, key=lambda value: abs(move.value - value))
     distance = abs(move.value - furthest)
     if distance <= limit + DIGITS * max(abs(move.value), abs(furthest), limit):
         return ""
