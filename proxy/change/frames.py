@@ -59,5 +59,10 @@ def unpacked(data: bytes) -> Any:
     return pickle.loads(data)  # noqa: S301
 
 
-def _plain(view: MappingProxyType[Any, Any]) -> tuple[type, tuple[dict[Any, Any]]]:
-    return MappingProxyType, (dict(view),)
+def _plain(view: MappingProxyType[Any, Any]) -> tuple[Any, tuple[dict[Any, Any]]]:
+    return view_of, (dict(view),)
+
+
+def view_of(value: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    """The type has no name that a pickle could look up."""
+    return MappingProxyType(value)
