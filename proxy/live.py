@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from proxy.identity.sources.mac_ip import MacIp
 from proxy.identity.sources.syn import Syn
 from proxy.identity.sources.x509 import X509
 from proxy.pki.certificate import CertificateReader
+from proxy.policy.ahead import Ahead
 from proxy.policy.circumstances import Circumstances
 from proxy.policy.shadowed import Shadowed, compile_shadowed
 from proxy.protocols.base import Watched
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from proxy.core.principal import Principal
     from proxy.core.process import Point
     from proxy.core.reason import Reason
-    from proxy.gateway.ports import Authority
+    from proxy.gateway.watch import Authority
     from proxy.site import Site
 
 
@@ -46,10 +48,19 @@ class Live:
         self._identifier = _identifier(self.site)
         self._settle()
 
-    def compiled(self, site: Site) -> Shadowed:
+    def compiled(self, site: Site, ahead: Ahead | None = None) -> Shadowed:
         """The policy of another version of the site, made from what is in force where that has not changed. Nothing is
         exchanged. Raises PolicyError."""
-        return self.policy.replaced(site.surfaces, site.roles, site.devices, site.hours, now=self._wall())
+        return self.policy.replaced(site.surfaces, site.roles, site.devices, site.hours, now=self._wall(), ahead=ahead)
+
+    async def ahead(self, site: Site) -> Ahead:
+        """What will have to be compiled for ``site``, one surface after the other: the links go on in between. Raises
+        PolicyError."""
+        ahead = Ahead(site.roles, site.devices)
+        for surface in self.policy.changed(site.surfaces):
+            ahead.add(surface)
+            await asyncio.sleep(0)
+        return ahead
 
     def exchange(self, site: Site, policy: Shadowed) -> frozenset[str] | None:
         """From here on this is in force. The devices whose links are concerned; None: all, for who is who changed."""

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from proxy.core.facts import CertificateFacts, ConnFacts
     from proxy.core.principal import Principal
     from proxy.core.process import Point
-    from proxy.gateway.ports import Authority, Entrance, Judges
+    from proxy.gateway.ports import Entrance, Judges
     from proxy.gateway.tls import TlsSession
+    from proxy.gateway.watch import Authority
     from proxy.protocols.base import Watched
 
 

@@ -7,26 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from proxy.core.action import Action
     from proxy.core.events import Event
     from proxy.core.facts import CertificateFacts, ConnFacts
     from proxy.core.inventory import Device, Service
     from proxy.core.principal import Principal
     from proxy.core.process import Point
     from proxy.core.reason import Reason
-    from proxy.core.verdict import Verdict
     from proxy.gateway.tls import Contexts, DeviceTls
-    from proxy.gateway.watch import Watch
+    from proxy.gateway.watch import Authority, Watch
     from proxy.protocols.base import Inspector, ProtocolSpec, UpstreamState, Watched
-
-
-class Authority(Protocol):
-    """What one principal may do to one device, for the life of an epoch."""
-
-    @property
-    def connect(self) -> Verdict: ...
-
-    def decide_all(self, actions: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict: ...
 
 
 class LinkFacts(Protocol):

@@ -7,7 +7,7 @@ Refusals are counted by their records, since an inspector may remember one and s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from proxy.core.origin import RuleRef
 
@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from proxy.core.events import Event
     from proxy.core.reason import Reason
     from proxy.core.verdict import Verdict
-    from proxy.gateway.ports import Authority
 
 MOST = 256
 """Flows of one link that are told apart. A scanner must not fill memory; what comes after is counted by rule."""
 MOST_TEXT = 1 << 16
 """Characters in the shapes of those flows: a topic may have a thousand."""
+
+
+class Authority(Protocol):
+    """What one principal may do to one device, for the life of an epoch."""
+
+    @property
+    def connect(self) -> Verdict: ...
+
+    def decide_all(self, actions: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict: ...
 
 
 class Flow:
