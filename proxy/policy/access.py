@@ -103,9 +103,10 @@ class Side:
         if self.nevers:
             return Terms(since=begins)
         when: tuple[str, ...] = getattr(rule, "when", ())
-        # Where everything is let through until then, the rules of the surface are in force as far as anybody can tell.
-        if surface.monitor is not None and not all(device in self.open for device in rule.devices):
-            begins = max(begins, since(surface.monitor))
+        ends = since(surface.monitor)
+        # Where everything is let through until then, its rules are in force as far as anybody can tell.
+        if not all(self.open.get(device, 0.0) >= ends for device in rule.devices):
+            begins = max(begins, ends)
         return Terms(
             needs,
             tuple((name, self.meanings.get(name, name)) for name in when),

@@ -123,8 +123,9 @@ def _shadowed(rule: Rule, known: _Clauses) -> Iterator[Finding]:
         if wider is rule:
             yield warn(rule, f"{target.describe()} lies within another line of the same rule", "delete it")
         elif getattr(goal, "implied", False):
-            wrong = f"{target.describe()} pins nothing: {where} brings along {goal.describe()} for the same speakers"
-            yield warn(rule, wrong, f"write the same in {wider.ref.name}")
+            # Deleting it would be the wrong way: who pins a client id wants it pinned in the other rule too.
+            wrong = f"{target.describe()} adds nothing: {where} brings along {goal.describe()}"
+            yield warn(rule, wrong, f"write it in {wider.ref.name} as well, or delete it")
         elif rule.rate is not None or rule.budget is not None:
             limit = "rate" if rule.rate is not None else "budget"
             wrong = f"the {limit} has no effect: {where} allows {target.describe()} without one"

@@ -84,17 +84,17 @@ class Gain(NamedTuple):
 
 
 class Wording(NamedTuple):
-    """How a gain is told: ``who`` ``verb`` what ``at`` where (``mark`` rule)."""
+    """How a gain is told. ``place`` stands before the file and line."""
 
     kind: str
-    verb: str
-    mark: str
+    sentence: str
+    place: str
 
 
-ALLOWED = Wording("access", "may now also:", "")
-NOT_ALLOWED = Wording("access", "may no longer:", "was ")
-FREED = Wording("guard", "no longer forbidden by never:", "was ")
-FORBIDDEN = Wording("guard", "now forbidden by never:", "")
+ALLOWED = Wording("access", "{who} may now also: {what} at {where}", "{rule} ")
+NOT_ALLOWED = Wording("access", "{who} may no longer: {what} at {where}", "was {rule} ")
+FREED = Wording("guard", "never {rule} no longer forbids {who}: {what} at {where}", "was ")
+FORBIDDEN = Wording("guard", "never {rule} now forbids {who}: {what} at {where}", "")
 
 
 def entries(gains: Iterable[Gain], wording: Wording) -> list[Entry]:
@@ -115,10 +115,9 @@ def _entry(gain: Gain, who: tuple[str, ...], devices: tuple[str, ...], wording: 
     what = "; ".join(target.describe() for target in written)
     terms = f" [{gain.terms}]" if gain.terms else ""
     before = f" [before: {'; '.join(gain.before)}]" if gain.before else ""
-    text = (
-        f"{listed(speakers)}{gain.via} {wording.verb} {what} at {listed(devices)}{terms}{before}"
-        f" ({wording.mark}{gain.rule} {gain.rule.origin})"
-    )
+    words = {"who": listed(speakers) + gain.via, "what": what, "where": listed(devices), "rule": str(gain.rule)}
+    sentence, place = wording.sentence.format(**words), wording.place.format(**words)
+    text = f"{sentence}{terms}{before} ({place}{gain.rule.origin})"
     return Entry(wording.kind, text, speakers, devices, gain.protocol, gain.targets, gain.terms, gain.before, gain.rule)
 
 

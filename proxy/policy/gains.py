@@ -149,16 +149,17 @@ class Gains:
     def _before(
         self, left: Targets, clause: Clause, speaker: str, olds: Iterable[Clause], text: str
     ) -> tuple[str, ...]:
-        """The same or less on other terms, as it was."""
+        """The same, less, or on other terms, as it was."""
         found: dict[str, None] = {}
         for old in () if self._new.nevers else olds:
-            targets = self._old.bound(old.targets, speaker)
-            for target in left:
-                for other in targets:
-                    if target.within(other) and (terms := _told(old.terms, (target,))) != text:
-                        found[terms or "without a condition"] = None
-                    elif other != target and other.within(target):
-                        found[other.describe()] = None
+            for other in self._old.bound(old.targets, speaker):
+                terms = _told(old.terms, (other,))
+                for target in left:
+                    if target.within(other):
+                        found |= {terms or "without a condition": None} if terms != text else {}
+                    elif other.within(target):
+                        less = other.describe()
+                        found[less if terms == text else f"{less}, {terms or 'without a condition'}"] = None
         return tuple(found)[:SHOWN]
 
 

@@ -190,10 +190,9 @@ def test_a_pin_that_another_rule_pulls_out() -> None:
     loose = rule("loose", ["mes"], Topics("receive", Filter("b")), Connects(implied=True), to=["uns"], line=9)
     (finding,) = lint([surface(pinned, loose, members=["uns"])], [], devices("uns", "mes"))
     assert finding.wrong == (
-        "connect as {device} pins nothing: loose (policies/surfaces/cell.yaml:9) brings along connect "
-        "for the same speakers"
+        "connect as {device} adds nothing: loose (policies/surfaces/cell.yaml:9) brings along connect"
     )
-    assert finding.mend == "write the same in loose"
+    assert finding.mend == "write it in loose as well, or delete it"
 
 
 @pytest.mark.parametrize(
