@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from proxy.site import Site
 
 SENTENCES = {reason.code: reason.sentence for reason in Reason}
-RULES = (("rule", "at"), ("nearest", "nearest_at"))
 CUT = ("…", "...")
 """What the log puts in place of the rest of a long text."""
 
@@ -73,7 +72,8 @@ class Decision(NamedTuple):
         shown = kinds(evidence)
         return assumed(who, site.devices, tuple(self._texts("evidence")) if shown is None else shown)
 
-    def text(self, site: Site, asked_again: bool) -> list[str]:
+    def text(self, site: Site, digest: str | None) -> list[str]:
+        """``digest`` is that of the policy that answered again; None: nothing could be asked again."""
         get = self._text
         lines = [f"decision  {get('id')}  {get('time')}  {self.found.file}:{self.found.line}"]
         where = f" at listener {get('listener')}" if get("listener") else ""
@@ -85,10 +85,14 @@ class Decision(NamedTuple):
             lines.append(f"  who       {' '.join([get('who'), *self._texts('attributes')])}, showing {shown}")
         lines += [f"  to        {get('to')}"] if get("to") else []
         lines += [f"  answered  {self._answered()}"]
-        lines += [f"  {word:<9} {get(word)}  {get(at)}" for word, at in RULES if get(word)]
+        lines += [f"  rule      {get('rule')}  {get('at')}"] if get("rule") else []
+        if get("nearest") and get("nearest") != get("rule"):
+            lines.append(f"  nearest   {get('nearest')}  {get('nearest_at')}")
         if get("policy"):
-            lines.append(f"  policy    {get('policy')}, {self._standing()}")
-        return [*lines, "", *self._then(site, asked_again)]
+            same = digest is not None and digest.startswith(get("policy"))
+            here = "" if digest is None else f"; the files here say {'the same' if same else 'something else'}"
+            lines.append(f"  policy    {get('policy')}, {self._standing()}{here}")
+        return [*lines, "", *self._then(site, digest is not None)]
 
     def _answered(self) -> str:
         code, detail = self._text("reason"), self._text("detail")
@@ -128,10 +132,16 @@ class Decision(NamedTuple):
             return "of which nothing is known here"
         return "which is not in force any more" if known else "which is not in the history of this site"
 
-    def data(self, site: Site) -> dict[str, Any]:
-        return {"record": self.found.fields, "file": self.found.file, "line": self.found.line} | (
-            {"policy": self._standing()} if self._text("policy") else {}
-        )
+    def data(self, digest: str | None) -> dict[str, Any]:
+        policy = self._text("policy")
+        return {
+            "record": self.found.fields,
+            "file": self.found.file,
+            "line": self.found.line,
+            "policy": self._standing() if policy else None,
+            "same_policy": digest.startswith(policy) if digest is not None and policy else None,
+            "asked_again": digest is not None,
+        }
 
     def _text(self, name: str) -> str:
         found = self.found.fields.get(name)

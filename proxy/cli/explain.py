@@ -128,13 +128,14 @@ class _Answer:
 
 
 def _show(site: Site, decision: Decision | None, answer: _Answer | None, output: str) -> None:
-    data = {} if answer is None else answer.data()
+    digest = None if answer is None else answer.digest
     if output == "json":
         head: dict[str, Any] = {"apiVersion": API_VERSION, "kind": "Explanation"}
-        told = {} if decision is None else {"decision": decision.data(site)}
+        data = {} if answer is None else answer.data()
+        told = {} if decision is None else {"decision": decision.data(digest)}
         click.echo(json.dumps({**head, **data, **told}, indent=2))
         return
-    lines: Sequence[str] = [] if decision is None else [*decision.text(site, answer is not None), ""]
+    lines: Sequence[str] = [] if decision is None else [*decision.text(site, digest), ""]
     lines = [*lines, *(answer.text().splitlines() if answer is not None else [])]
     click.echo("\n".join(printable(line, limit=4096) for line in lines).rstrip())
 

@@ -26,8 +26,12 @@ _VALUE = re.compile(r"(?P<head>.*= *)(?P<value>-?[0-9]+)(?P<tail>[^0-9,=]*)")
 
 
 def local(wall: float, zone: str | None) -> str:
-    """An instant in the wall time of ``zone``, RFC 3339; UTC without one."""
-    return datetime.fromtimestamp(wall, ZoneInfo(zone) if zone else UTC).isoformat().replace("+00:00", "Z")
+    """An instant in the wall time of ``zone``, RFC 3339, to the second; UTC without one."""
+    return (
+        datetime.fromtimestamp(wall, ZoneInfo(zone) if zone else UTC)
+        .isoformat(timespec="seconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def opening(policy: Policy, rule: Rule, wall: float) -> str:
