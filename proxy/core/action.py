@@ -44,7 +44,8 @@ class Action(Protocol):
 
     @property
     def shape(self) -> Hashable:
-        """What is asked without how much: two writes of the same register have one shape, whatever they write."""
+        """What is asked without how much: two writes of the same register have one shape, whatever they write. Made of
+        texts, numbers, None and tuples of these, so that it is the same in every run."""
         ...
 
     @property

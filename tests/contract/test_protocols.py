@@ -158,6 +158,12 @@ def test_its_parsers_take_or_report_and_never_raise(sample: Sample) -> None:
             assert parsed or reports, (parse, value)
 
 
+def plain(shape: object) -> bool:
+    if isinstance(shape, tuple):
+        return all(map(plain, shape))
+    return shape is None or type(shape) in (str, int, float, bool)
+
+
 def test_its_questions_are_actions(sample: Sample) -> None:
     for text in sample.given["questions"]:
         for action in sample.spec.parse_actions(text):
@@ -165,6 +171,9 @@ def test_its_questions_are_actions(sample: Sample) -> None:
             assert action.atoms > 0
             assert action.atoms & (action.atoms + 1) == 0, "a mask of all parts"
             assert 0 < len(action.describe()) <= 120
+        asked = sample.spec.parse_actions(text)
+        assert sample.spec.parse_actions(sample.spec.text_of(asked)) == asked, "flows are kept as text"
+        assert all(plain(action.shape) for action in asked), "a flow is the same one in the next run of the gateway"
     for text in ("", "drop tables", "\0", "read " * 50):
         with pytest.raises(ValueError, match="."):
             sample.spec.parse_actions(text)
