@@ -225,7 +225,7 @@ class App:
         """See `proxy.change.reload.Surroundings`. Everything that can fail comes before the exchange."""
         try:
             opened = await asyncio.to_thread(entrances, site, self._protocols)
-            policy = self._live.compiled(site)
+            policy = self._live.compiled(site, await self._live.ahead(site))
         except (PolicyError, keys.UnusableError) as error:
             raise TakeError(str(error)) from None
         prepared = self._gateway.prepare(opened)
@@ -288,6 +288,7 @@ class App:
     def _keep_beginning(self) -> None:
         """What a gateway starts with is the last good version from then on. Raises OSError."""
         beginning = self._beginning
+        self._versions.sweep()
         if not beginning.new:
             return
         self._versions.keep(beginning.tree)

@@ -17,6 +17,7 @@ from proxy.change.findings import policy_problems
 from proxy.policy.diff import compare
 from proxy.policy.plan import Door, Plan
 from proxy.site import in_order, load_site
+from proxy.versions.store import SCRATCH
 from proxy.versions.tree import Tree
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ SURFACES = "policies/surfaces/"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """``home`` is the site's folder, ``base`` what is in force (None: nothing was yet), ``wall`` time of day."""
+    """``home`` is the site's folder, ``base`` what is in force (None: nothing was yet), ``wall`` time of day.
+    ``scratch`` is where files are laid out to be read; None: where this machine keeps what is temporary."""
 
     tree: Tree
     home: Path
@@ -38,6 +40,7 @@ class Question:
     environ: Mapping[str, str]
     wall: float
     base: Tree | None = None
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Judged:
 
 def judge(asked: Question) -> Judged:
     """Total but for OSError: no room to lay the files out."""
-    with tempfile.TemporaryDirectory(prefix="bulkhead-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=asked.scratch) as scratch:
         loaded = load_site(
             asked.tree.write_to(Path(scratch)), asked.protocols, asked.environ, home=asked.home, now=asked.wall
         )
@@ -99,7 +102,7 @@ def _both(asked: Question, base: Tree, after: Site) -> tuple[Site | None, Site]:
     cannot be read any more (another version of Bulkhead wrote it): there is nothing to compare with then."""
     same = _unchanged(base, asked.tree)
     reduced = Tree(base.config, {name: content for name, content in base.files.items() if name not in same})
-    with tempfile.TemporaryDirectory(prefix="bulkhead-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=asked.scratch) as scratch:
         config = reduced.write_to(Path(scratch))
         before = load_site(config, asked.protocols, asked.environ, home=asked.home, now=asked.wall).site
     return before, replace(after, surfaces=tuple(one for one in after.surfaces if one.origin.file not in same))

@@ -175,7 +175,8 @@ class Reloader:
             return replace(attempt, told=(_why_not(fault),))
         attempt = replace(attempt, version=tree.id[:16])
         known = {surface.name: surface for surface in around.site().surfaces}
-        question = Question(tree, around.site().folder, around.protocols, around.environ, around.wall(), self._tree)
+        home, scratch = around.site().folder, around.versions.scratch
+        question = Question(tree, home, around.protocols, around.environ, around.wall(), self._tree, scratch)
         try:
             judged = await around.judging.ask(question, known, around.site().devices)
         except JudgingError as fault:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.change.judge import Judged, Question, judge
 from proxy.change.reload import Attempt, compared, may_be_taken, waiting
 from proxy.site import load_site
-from proxy.versions.store import VersionError
+from proxy.versions.store import SCRATCH, VersionError
 from proxy.versions.tree import Tree, UnfitError, read_tree
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _fall_back(start: Start, base: Tree | None, judged: Judged | None, why: tupl
     problems = () if judged is None else judged.problems
     if base is None:
         raise NothingGoodError(problems, "; ".join(why) if judged is None else "")
-    with tempfile.TemporaryDirectory(prefix="bulkhead-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=start.versions.scratch) as scratch:
         home = start.config.absolute().parent
         loaded = load_site(base.write_to(Path(scratch)), start.protocols, start.environ, home=home, now=start.wall())
     if loaded.site is None:
@@ -101,4 +101,5 @@ def _last_good(start: Start) -> Tree | None:
 
 
 def _question(start: Start, tree: Tree, base: Tree | None) -> Question:
-    return Question(tree, start.config.absolute().parent, start.protocols, start.environ, start.wall(), base)
+    home, scratch = start.config.absolute().parent, start.versions.scratch
+    return Question(tree, home, start.protocols, start.environ, start.wall(), base, scratch)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 KEPT = 100
 """Versions on disk; those longest out of force go first. *"""
+SCRATCH = "judging-"
+"""How folders begin in which a candidate is laid out to be read."""
 _ID = re.compile(r"[0-9a-f]{16}")
 _TOKEN = re.compile(r"[0-9a-f]{12}")
 
@@ -148,6 +151,19 @@ class Versions:
         """An acknowledgement counts once: whoever takes the same step later is asked again."""
         with suppress(OSError):
             (self.folder / "accepted" / token).unlink()
+
+    @property
+    def scratch(self) -> Path | None:
+        """Where a candidate is laid out to be read: a hardened service has no other place to write. None: nor this."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return self.folder if os.access(self.folder, os.W_OK) else None
+        return None
+
+    def sweep(self) -> None:
+        """Removes what a process that was killed while it judged has left behind."""
+        for left in self.folder.glob(f"{SCRATCH}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
     def _current_line(self) -> str | None:
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.versions.store import KEPT, Version, VersionError, Versions
+from proxy.versions.store import KEPT, SCRATCH, Version, VersionError, Versions
 from proxy.versions.tree import Tree
 
 
@@ -133,3 +133,13 @@ def test_files_are_the_gateways_alone(tmp_path: Path) -> None:
     one = taken(versions, tree("one"))
     for path in (versions.folder / "versions" / f"{one.id}.tar.gz", versions.folder / "current"):
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
+    versions = Versions(tmp_path)
+    one = taken(versions, tree("one"))
+    left = tmp_path / f"{SCRATCH}x" / "policies"
+    left.mkdir(parents=True)
+    (left / "a.yaml").write_text("x")
+    versions.sweep()
+    assert not left.parent.exists() and versions.read(one.id) == tree("one")
