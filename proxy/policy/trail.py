@@ -53,8 +53,8 @@ class Trail:
         return self._recent[-1]
 
     def showed(self, value: float, since: float) -> float | None:
-        """When it was last seen to be exactly ``value``, if that was at ``since`` or later; only lately is known."""
-        return next((when for seen, when in reversed(self._recent) if seen == value and when >= since), None)
+        """When it was last seen to be exactly ``value``, if that was after ``since``; only lately is known."""
+        return next((when for seen, when in reversed(self._recent) if seen == value and when > since), None)
 
     def first_after(self, time: float) -> float | None:
         """When it was first seen at ``time`` or later: a second too late at most, or more than `KEPT` ago."""

@@ -37,6 +37,8 @@ class Conditions:
         return self.policy.open(who(speaker, *(kinds or ("x509", "mac_ip"))), "plc", "toy")
 
     def see(self, number: int, value: float, device: str = "plc") -> None:
+        """An answer takes its time: what was asked for before was asked for earlier."""
+        self.now += 0.001
         self.circumstances.observe(device, cell(number), value, self.now)
 
     def ask(self, *actions: ToyAction, speaker: str = "scada", after: float = 0.0, recorded: bool = False) -> Verdict:
