@@ -14,9 +14,9 @@ from proxy.identity.sources.mac_ip import MacIp
 from proxy.identity.sources.syn import Syn
 from proxy.identity.sources.x509 import X509
 from proxy.pki.certificate import CertificateReader
-from proxy.policy.ahead import Ahead
 from proxy.policy.circumstances import Circumstances
 from proxy.policy.shadowed import Shadowed, compile_shadowed
+from proxy.policy.zone import Ahead
 from proxy.protocols.base import Watched
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from proxy.core.collector import without_collector
 from proxy.core.reason import Reason
@@ -22,7 +23,7 @@ from proxy.policy.validate import PolicyError, validate
 from proxy.policy.zone import Zones
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from proxy.core.action import Target
     from proxy.core.hours import Hours
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from proxy.core.surface import Role, Surface
     from proxy.policy.rows import Clause
     from proxy.policy.rows import Place as Order
+    from proxy.policy.zone import Ahead
 
 __all__ = ["Policy", "PolicyError", "compile_policy"]
 
@@ -57,6 +59,7 @@ class Policy:
         self.faults = faults
         self.circumstances = circumstances
         self._memo: dict[tuple[Speaker, str, str], Authority] = {}
+        self._since: tuple[Callable[[], Policy | None], frozenset[str]] = (lambda: None), frozenset()
 
     def open(self, principal: Principal, device: str, protocol: str) -> Authority:
         """What ``principal`` may do to ``device`` over ``protocol``. Total: after a failure all is refused."""
@@ -86,23 +89,25 @@ class Policy:
         roles: Sequence[Role],
         devices: Mapping[str, Device],
         hours: Sequence[Hours] = (),
+        ahead: Ahead | None = None,
     ) -> Policy:
         """The policy of ``surfaces`` and the rest. Raises `PolicyError`.
 
         A surface that is the same object as here, or has the same name and (not empty) mark, keeps what was compiled
-        from it; only the others are checked and compiled. Rates, faults, circumstances, and the authorities for
-        devices that the change does not concern go on.
+        from it; only the others are checked and compiled, if that was not done ``ahead``. Rates, faults, circumstances,
+        and the authorities for devices that the change does not concern go on.
         """
-        validate(doubtful(self._parts, surfaces, roles, devices), roles, devices)
+        validate(doubtful(self._parts, surfaces, roles, devices, ahead), roles, devices)
         graph = self._parts.graph.replaced(roles)
-        parts = Parts(self._parts.zones.replaced(surfaces), graph, _by_name(roles), dict(devices), tuple(hours))
+        parts = Parts(self._parts.zones.replaced(surfaces, ahead), graph, _by_name(roles), dict(devices), tuple(hours))
         made = Policy(parts, self.rates, self.faults, self.circumstances)
         made._remember(self)
         return made
 
     def concerned(self, old: Policy) -> frozenset[str]:
         """The devices whose links have to be decided again if this takes the place of ``old``."""
-        return concerned(self._parts, old._parts)
+        before, found = self._since
+        return found if before() is old else concerned(self._parts, old._parts)
 
     def timed(self, hours: Iterable[str]) -> frozenset[str]:
         """The devices of the rules that hold in one of these ``hours`` only."""
@@ -124,7 +129,8 @@ class Policy:
 
     def _remember(self, old: Policy) -> None:
         """Take over the authorities of ``old`` that this would make alike."""
-        devices, strangers = concerned(self._parts, old._parts), turned(self._parts, old._parts)
+        devices, strangers = self.concerned(old), turned(self._parts, old._parts)
+        self._since = ref(old), devices
         for key, authority in list(old._memo.items()):
             speaker, device, _ = key
             if device not in devices and strangers.isdisjoint(speaker.subjects):

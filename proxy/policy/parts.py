@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from proxy.core.inventory import Device
     from proxy.core.surface import Role, Surface
     from proxy.policy.graph import Graph
-    from proxy.policy.zone import Zone, Zones
+    from proxy.policy.zone import Ahead, Zone, Zones
 
 
 class Parts(NamedTuple):
@@ -67,15 +67,22 @@ def turned(new: Parts, old: Parts) -> frozenset[str]:
 
 
 def doubtful(
-    old: Parts, surfaces: Sequence[Surface], roles: Sequence[Role], devices: Mapping[str, Device]
+    old: Parts,
+    surfaces: Sequence[Surface],
+    roles: Sequence[Role],
+    devices: Mapping[str, Device],
+    ahead: Ahead | None = None,
 ) -> Sequence[Surface]:
-    """What has to be checked. What did not change was found right, as long as all that it names is still there."""
+    """What has to be checked. What did not change was found right, as long as all that it names is still there; and
+    what was ``ahead``, if it was held against the same."""
     if len({surface.name for surface in surfaces}) < len(surfaces):
         return surfaces
     lost = old.devices.keys() - devices.keys()
     gone = {ROLE + role.name for role in old.roles} - {ROLE + role.name for role in roles}
 
     def holds(surface: Surface) -> bool:
+        if ahead is not None and ahead.found_right(surface, roles, devices):
+            return True
         zone = old.zones.holding(surface)
         return zone is not None and zone.reach.isdisjoint(lost) and zone.speakers.isdisjoint(gone)
 

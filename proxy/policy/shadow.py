@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from proxy.core.origin import RuleRef
@@ -47,7 +48,7 @@ class Split(NamedTuple):
     ``lenient`` devices let through whatever no `never` forbids, by the name that is given. All surfaces of such a
     device are in monitor: one that is not is not weakened by one that is. ``replaced`` leads from (surface, rule) that
     the candidate does without to the monitored rule in its place. ``next_end`` is when the next thing in monitor is to
-    be enforced, or becomes overdue; None: nothing is, ever.
+    be enforced, or becomes overdue; None: nothing is, ever. ``plain`` are the surfaces in which nothing is, by name.
     """
 
     enforced: tuple[Surface, ...]
@@ -57,13 +58,18 @@ class Split(NamedTuple):
     lenient: Mapping[str, RuleRef]
     replaced: Mapping[tuple[str, str], RuleRef]
     next_end: float | None
+    plain: Mapping[str, Surface]
 
 
-def split(surfaces: Sequence[Surface], now: float) -> Split:
-    """``now`` is seconds since 1970. What is not in monitor is looked at once: there may be 100,000 rules."""
-    some = [surface for surface in surfaces if in_monitor(surface)]
+def split(surfaces: Sequence[Surface], now: float, known: Mapping[str, Surface] = MappingProxyType({})) -> Split:
+    """``now`` is seconds since 1970. What is not in monitor is looked at once, there may be 100,000 rules; and not even
+    that if it is in ``known``, the ``plain`` of another time."""
+    some = [surface for surface in surfaces if known.get(surface.name) is not surface and in_monitor(surface)]
+    free = {surface.name: surface for surface in surfaces}
+    for surface in some:
+        free.pop(surface.name, None)
     if not some:
-        return Split(tuple(surfaces), (), (), frozenset(), {}, {}, None)
+        return Split(tuple(surfaces), (), (), frozenset(), {}, {}, None, free)
     monitored = tuple(one for surface in some for one in _watched(surface, now))
     devices = _touched(surfaces, some, now)
     beside = (_narrowed(surface, devices) for surface in surfaces) if devices else ()
@@ -76,6 +82,7 @@ def split(surfaces: Sequence[Surface], now: float) -> Split:
         lenient=_lenient(surfaces, now) if any(surface.monitor for surface in some) else {},
         replaced=_replacing(some, now),
         next_end=min((one.monitor.until for one in monitored if one.monitor.until > now), default=None),
+        plain=free,
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.policy.authority import Authority
     from proxy.policy.circumstances import Circumstances
     from proxy.policy.compile import Policy
+    from proxy.policy.zone import Ahead
 
 __all__ = ["MonitorCounts", "Shadowed", "compile_shadowed"]
 
@@ -85,10 +86,11 @@ class Shadowed:
         hours: Sequence[Hours] = (),
         *,
         now: float,
+        ahead: Ahead | None = None,
     ) -> Shadowed:
         """As `Policy.replaced`, at another time. What was counted and spent stays so. Raises `PolicyError`."""
-        parts = split(surfaces, now)
-        first = self.enforced.replaced(parts.enforced, roles, devices, hours)
+        parts = split(surfaces, now, self._parts.plain)
+        first = self.enforced.replaced(parts.enforced, roles, devices, hours, ahead)
         second = None
         if parts.candidate and self.candidate is not None:
             second = self.candidate.replaced(parts.candidate, roles, devices, hours)
@@ -96,6 +98,11 @@ class Shadowed:
             around = self.enforced.circumstances
             second = compile_policy(parts.candidate, roles, devices, hours, rates=self._rates, circumstances=around)
         return Shadowed(surfaces, parts, first, second, self.counts, self._rates)
+
+    def changed(self, surfaces: Iterable[Surface]) -> list[Surface]:
+        """Those that are not here."""
+        known = {surface.name: surface for surface in self.surfaces}
+        return [surface for surface in surfaces if known.get(surface.name) is not surface]
 
     def concerned(self, old: Shadowed) -> frozenset[str]:
         """As `Policy.concerned`. Also devices about which something else is in monitor now."""

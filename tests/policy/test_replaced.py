@@ -13,6 +13,7 @@ from proxy.core.origin import Origin
 from proxy.core.reason import Reason
 from proxy.core.surface import Monitor, Rate, Surface
 from proxy.policy.compile import Policy, PolicyError, compile_policy
+from proxy.policy.zone import Ahead
 from tests.policy.probes import ASKED, INVENTORY, PROBES, ROLES, ZONES, Probe, zone
 from tests.policy.toy import devices, never, origin, read, reads, role, rule, surface, who, write, writes
 
@@ -95,7 +96,7 @@ def after(plan: Plan, step: Step, mark: str) -> Plan:
 
 
 @given(PLANS, STEPS, st.lists(PROBES, min_size=4, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_sequence_of_changes_answers_as_if_made_from_nothing(
     plan: Plan, steps: list[Step], asked: list[Probe]
 ) -> None:
@@ -137,6 +138,33 @@ def test_only_what_changed_is_compiled() -> None:
     assert new.surfaces[0] is one, "and the copy of the surface is not kept"
     assert new.concerned(old) == {"robot"}
     assert (new.rates, new.faults, new.circumstances) == (old.rates, old.faults, old.circumstances)
+
+
+def test_what_was_compiled_ahead_is_not_compiled_again() -> None:
+    old = fresh(PLAN)
+    one, two = PLAN.surfaces[0], replace(PLAN.surfaces[1], mark="other")
+    ahead = Ahead(PLAN.roles, PLACE)
+    ahead.add(two)
+    new = old.replaced((one, two), *PLAN[1:3], (), ahead)
+    assert zones(new)["two"] is ahead.holding(two)
+    assert zones(new)["one"] is zones(old)["one"]
+    assert new.digest == fresh(PLAN).digest
+    assert new.concerned(old) == {"robot"}
+
+
+def test_ahead_is_held_against_the_roles_and_devices_that_it_was_checked_with() -> None:
+    old = fresh(PLAN._replace(surfaces=()))
+    ahead = Ahead(PLAN.roles, PLACE)
+    for one in PLAN.surfaces:
+        ahead.add(one)
+    with pytest.raises(PolicyError, match="there is no role:crew"):
+        old.replaced(PLAN.surfaces, (), PLACE, (), ahead)
+    with pytest.raises(PolicyError, match="'robot' is no device"):
+        old.replaced(PLAN.surfaces, PLAN.roles, {name: PLACE[name] for name in ("plc", "scada", "mes")}, (), ahead)
+    with pytest.raises(PolicyError, match="of another surface"):
+        ahead.add(surface(rule("x", ["scada"], reads(0, 1)), name="x"))
+    again = replace(PLAN.surfaces[0])
+    assert zones(old.replaced((again,), *PLAN[1:3], (), ahead))["one"].surface is again, "another object, another zone"
 
 
 def test_without_a_mark_only_the_same_object_is_the_same() -> None:
