@@ -23,6 +23,7 @@ NOUNS = {
     "check": ("proxy.cli.check", "Check a site: files, names, rules and its own tests."),
     "explain": ("proxy.cli.explain", "Say what the policy answers to one request, and why."),
     "policy": ("proxy.cli.policy", "Write, test, preview, prove and change the policy of a site."),
+    "failmodes": ("proxy.cli.policy.failmodes", "Show what happens to each kind of flow when a part fails."),
     "certs": (
         "proxy.cli.certs",
         "Make the site's certificate authority; issue, show and revoke certificates.",

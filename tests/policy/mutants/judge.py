@@ -63,6 +63,8 @@ class Original:
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """(kind, what became of it), of those judged so far."""
         self._folder = folder / name
         self._protocols = protocols()
         source = SITES[name]

@@ -17,9 +17,13 @@ PUSH, FULL = 100, 1000
 
 
 def judged(original: Original, share: int, campaigns: Campaigns, capsys: pytest.CaptureFixture[str]) -> Result:
+    """Says with the last share what became of all of them; a campaign says it at once."""
     count = campaigns.count("mutants", push=PUSH, full=FULL) // SHARES
     result = run(original, range(share * count, (share + 1) * count))
-    said = f"\n{original.name}, mutants {share * count} to {(share + 1) * count - 1}:\n{result.table()}"
+    original.counts.update(result.counts)
+    if share < SHARES - 1:
+        return result
+    said = f"\n{SHARES * count} mutants of {original.name}\n{Result(original.counts, []).table()}"
     if "mutants" in campaigns.names:
         with capsys.disabled():
             print(said)
