@@ -152,13 +152,13 @@ class Gains:
         """The same, less, or on other terms, as it was."""
         found: dict[str, None] = {}
         for old in () if self._new.nevers else olds:
-            for other in self._old.bound(old.targets, speaker):
-                terms = _told(old.terms, (other,))
-                for target in left:
-                    if target.within(other):
+            for written in old.targets:
+                terms = _told(old.terms, (written,))
+                for other in self._old.bound((written,), speaker):
+                    if any(target.within(other) for target in left):
                         found |= {terms or "without a condition": None} if terms != text else {}
-                    elif other.within(target):
-                        less = other.describe()
+                    elif any(other.within(target) for target in left):
+                        less = written.describe()
                         found[less if terms == text else f"{less}, {terms or 'without a condition'}"] = None
         return tuple(found)[:SHOWN]
 
