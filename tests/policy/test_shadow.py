@@ -224,6 +224,14 @@ class TestErrors:
         assert shadowed.enforced.faults.count == 0
         assert counted(shadowed, bad.ref) == (0, 0)
 
+    def test_a_candidate_that_fails_refuses_nothing(self) -> None:
+        bad = monitored(rule("bad", ["scada"], Broken("read", 0, 99)), replaces=("reads",))
+        shadowed = side_by_side([surface(READS, bad)])
+        verdict = shadowed.open(SCADA, "plc", "toy").decide_all((read(5),), 0.0)
+        assert verdict.allowed and verdict.would is None
+        assert shadowed.candidate is not None and shadowed.candidate.faults.count == 1
+        assert counted(shadowed, bad.ref) == (0, 0)
+
     def test_a_candidate_that_cannot_even_be_opened_is_silent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         shadowed = side_by_side([surface(READS, NARROW)])
         assert shadowed.candidate is not None
