@@ -71,7 +71,7 @@ class Difference:
 
 
 class Gain(NamedTuple):
-    """What one speaker has at one device that was not there before, by one rule."""
+    """What one speaker has at one device that was not there before, by one rule. ``first``: it had nothing there."""
 
     rule: RuleRef
     protocol: str
@@ -79,6 +79,7 @@ class Gain(NamedTuple):
     terms: str
     before: tuple[str, ...]
     via: str
+    first: bool
     speaker: str
     device: str
 
@@ -111,8 +112,9 @@ def entries(gains: Iterable[Gain], wording: Wording) -> list[Entry]:
 
 def _entry(gain: Gain, who: tuple[str, ...], devices: tuple[str, ...], wording: Wording) -> Entry:
     speakers = () if ANYBODY in who else who
-    written = [target for target in gain.targets if not getattr(target, "implied", False)] or gain.targets
-    what = "; ".join(target.describe() for target in written)
+    # What a line brings along goes without saying, unless it loosens what the speaker had.
+    written = [target for target in gain.targets if not (gain.first and getattr(target, "implied", False))]
+    what = "; ".join(target.describe() for target in written or gain.targets)
     terms = f" [{gain.terms}]" if gain.terms else ""
     before = f" [before: {'; '.join(gain.before)}]" if gain.before else ""
     words = {"who": listed(speakers) + gain.via, "what": what, "where": listed(devices), "rule": str(gain.rule)}

@@ -85,7 +85,7 @@ class Gains:
                 text = _told(clause.terms._replace(hours=hours), left)
                 shown = self._as_written(left, clause, speaker)
                 before = self._before(left, clause, speaker, olds, text)
-                yield Gain(clause.ref, protocol, shown, text, before, via, speaker, device)
+                yield Gain(clause.ref, protocol, shown, text, before, via, not olds, speaker, device)
 
     def _left(self, clause: Clause, terms: Terms, speaker: str, protocol: str, olds: Iterable[Clause]) -> Targets:
         found: Targets = ()
