@@ -191,11 +191,14 @@ def test_what_is_in_monitor_is_tested_as_it_will_be() -> None:
 
 def test_a_device_that_is_only_watched_is_tested_by_its_rules() -> None:
     """What is let through meanwhile is no promise; a member of another surface keeps its own."""
-    watched = replace(surface(rule("counters", ["scada"], reads(0, 9)), members=["plc", "other"]), monitor=UNTIL)
+    watched = replace(
+        surface(rule("counters", ["scada"], reads(0, 9), to=["plc", "other"]), members=["plc", "other"]), monitor=UNTIL
+    )
     strict = surface(
-        rule("all", ["scada"], reads(0, 99), to=["other"], surface="strict"), name="strict", members=["other"]
+        rule("all", ["scada"], reads(20, 99), to=["other"], surface="strict"), name="strict", members=["other"]
     )
     both = compile_shadowed([watched, strict], [], INVENTORY, now=0.0)
     assert ask(both, case("scada", read(5), because="counters")).passed
     assert ask(both, case("scada", read(50), allow=False)).passed
     assert ask(both, case("scada", read(50), to="other", because="strict/all")).passed
+    assert ask(both, case("scada", read(5), to="other", allow=False)).passed
