@@ -196,7 +196,7 @@ def _told(edge: Edge) -> Iterator[tuple[str, str]]:
     head = f"{edge.who}{through} -> {edge.to} ({CHANGE if edge.changes else TOUCH})"
     for way, whats in grouped(edge.ways):
         yield from (("", line) for line in _wrapped(f"{head}: {way.protocol} {'; '.join(whats)}"))
-        yield from (("small", line) for line in _wrapped(f"by {because(way)}"))
+        yield from (("small", line) for line in _wrapped(because(way)))
 
 
 def _rect(box: Box, style: str, round: int) -> str:

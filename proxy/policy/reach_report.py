@@ -41,7 +41,7 @@ def summary(reach: Reach) -> str:
 def _stage(reach: Reach, stage: Stage) -> Iterator[str]:
     by = "" if stage.device == reach.start else f", taken over through {_by(reach.path(reach.taken[stage.device]))},"
     if not stage.ways:
-        yield f"step {stage.step}: {stage.device}{by} may do nothing"
+        yield f"step {stage.step}: {stage.device}{by} may {'change' if reach.search.writes else 'do'} nothing"
         return
     yield f"step {stage.step}: {stage.device}{by} may"
     wide = max(len(way.to) for way in stage.ways)
@@ -49,9 +49,11 @@ def _stage(reach: Reach, stage: Stage) -> Iterator[str]:
     for way, whats in grouped(sorted(stage.ways, key=lambda way: (way.to, not way.changes))):
         name = "" if way.to == told else way.to
         told = way.to
-        what = _folded(f"{way.protocol} {'; '.join(whats)}{_over(way)}")
-        yield f"  {name:{wide}}  {CHANGE if way.changes else TOUCH:6}  {what[0]}"
-        yield from (f"  {'':{wide}}          {line}" for line in (*what[1:], *_folded(f"by {because(way)}")))
+        head = f"  {name:{wide}}  {CHANGE if way.changes else TOUCH:6}  "
+        for what in (*whats, because(way)):
+            for line in _folded(f"{way.protocol} {what}" if what in whats else what):
+                yield f"{head}{line}"
+                head = " " * len(head)
 
 
 def _folded(text: str) -> list[str]:
@@ -66,10 +68,6 @@ def _arrow(through: str | None) -> str:
     return "" if through is None else f" -> {through}"
 
 
-def _over(way: Way) -> str:
-    return "" if way.through is None else f", passed on by {way.through}"
-
-
 def grouped(ways: Iterable[Way]) -> list[tuple[Way, list[str]]]:
     """Ways that differ in nothing but what is done, as one."""
     found: dict[Way, list[str]] = {}
@@ -79,9 +77,11 @@ def grouped(ways: Iterable[Way]) -> list[tuple[Way, list[str]]]:
 
 
 def because(way: Way) -> str:
+    """By which rules, and what else must be so."""
+    over = "by" if way.through is None else f"through {way.through} by"
     heard = f", heard by {way.heard} ({way.heard.origin})" if way.heard is not None else ""
     conditions = f"; {'; '.join(way.conditions)}" if way.conditions else ""
-    return f"{way.rule} ({way.rule.origin}){heard}{conditions}"
+    return f"{over} {way.rule} ({way.rule.origin}){heard}{conditions}"
 
 
 def _paths(reach: Reach) -> Iterator[str]:

@@ -56,14 +56,17 @@ def _surfaces(config: Path | None) -> Sequence[Surface] | None:
 
 
 def _text(found: Sequence[Failure], tests: bool) -> Iterator[str]:
-    from proxy.policy.failmodes import FLOWS
+    from proxy.policy.failmodes import FLOWS, NO_PORTAL
 
     for name, meant in FLOWS.items():
-        yield f"{name:11} {meant}"
+        missing = " (planned; told below only where there is something to tell)" if name == "portal" else ""
+        yield f"{name:11} {meant}{missing}"
     for failure in found:
         yield ""
         yield f"{failure.name}: {failure.title}"
         for flows, cell in _alike(failure):
+            if cell == NO_PORTAL:
+                continue
             lines = textwrap.wrap(cell.text, FOLD, break_long_words=False, break_on_hyphens=False)
             yield f"  {cell.source:7}  {', '.join(flows)}"
             yield from (f"           {line}" for line in lines)
