@@ -19,7 +19,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Original:
 
 
 @pytest.mark.grows("mutants")
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("share", range(SHARES))
 def test_refused_or_as_the_reference_says_and_told(
     original: Original, share: int, campaigns: Campaigns, capsys: pytest.CaptureFixture[str]
