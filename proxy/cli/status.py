@@ -74,6 +74,7 @@ def as_text(status: dict[str, Any], ready: dict[str, Any]) -> str:
         _line("audit", _health(audit), f"{_text(audit, 'records')} records, head {_text(audit, 'head')[:12]}"),
     ]
     lines += [_line("mode", name, mode) for name, mode in sorted(_dict(status.get("modes")).items())]
+    lines += [_monitor_line(row) for row in _rows(status.get("monitors"))]
     for row in _rows(status.get("listeners")):
         tls = "TLS" if row.get("tls") is True else "plain"
         what = f"{_text(row, 'protocol')} {tls} {_text(row, 'bind')} -> {_text(row, 'to')}"
@@ -87,14 +88,20 @@ def as_text(status: dict[str, Any], ready: dict[str, Any]) -> str:
     return "\n".join(lines or ["ready"])
 
 
+def _monitor_line(row: dict[str, Any]) -> str:
+    what = f"would refuse {_text(row, 'would_refuse')}, let through {_text(row, 'would_allow')}"
+    until = f"until {_text(row, 'until')}, then {_text(row, 'then')}: {_text(row, 'why')}"
+    return _line("monitor", f"{_text(row, 'surface')}/{_text(row, 'rule')}", f"{what}; {until}")
+
+
 def _reload_lines(reload: dict[str, Any]) -> list[str]:
-    """What is in force, and what became of the newest attempt if that left other files in force than there are."""
+    """What is in force; and, if the files say something else than that, what became of them."""
     outcome = _text(reload, "outcome")
-    what = f"{outcome} at {_text(reload, 'time')} ({_text(reload, 'why')})"
-    lines = [_line("version", _text(reload, "in_force"), what)]
+    what = f"{outcome} {_text(reload, 'time')} ({_text(reload, 'why')})"
     if outcome in ("taken", "unchanged"):
-        return lines
-    lines.append(_line("files", _text(reload, "candidate"), f"NOT in force: {outcome}"))
+        return [_line("version", _text(reload, "in_force"), what)]
+    lines = [_line("version", _text(reload, "in_force"), "in force")]
+    lines.append(_line("files", _text(reload, "candidate"), f"NOT in force: {what}"))
     told = reload.get("told")
     return [*lines, *(_line("", "", line) for line in (told if isinstance(told, list) else [])[:5])]
 

@@ -74,8 +74,8 @@ def look_at(given: Path | None, tree_of: Callable[[Path, Versions], Tree]) -> St
         raise Findings(str(fault)) from None
     judged = judge(Question(tree, config.absolute().parent, protocols(), os.environ, time.time(), base))
     if judged.site is None:
-        lines = [text_of(problem, config) for problem in judged.problems]
-        raise Findings("\n".join(["not taken into use: it is not valid:", *lines]))
+        lines = [text_of(problem, config) for problem in judged.errors]
+        raise Findings("\n".join(["not taken into use, for it is not valid:", *lines]))
     return Step(config, versions, current, tree, judged)
 
 
