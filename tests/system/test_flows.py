@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from proxy.protocols.modbus.actions import actions
 from tests.modbus.frames import frame
 from tests.support.master import read, refusal, write
 from tests.support.mbaps import ask, connect, dial, receive_frame
+from tests.support.net import wait_until
 from tests.support.plant import MBAPS, PLAIN, Builder, Plant
 from tests.support.process import running
 
@@ -116,8 +119,6 @@ def test_every_message_that_the_plc_saw_is_in_a_flow(
 def test_flows_of_links_that_live_on_are_told_within_seconds(
     recorder: RecordingPlc, plc: RecordingPlc, tmp_path: Path
 ) -> None:
-    from tests.support.net import wait_until
-
     plant = Builder(tmp_path, recorder.port, listeners=(PLAIN,)).build()
     with running(plant) as gateway, dial(plant.ports[PLAIN]) as one:
         for at in range(20):
@@ -169,3 +170,72 @@ def test_monitored_rules_leave_those_in_force_and_say_what_they_would_do(
         ("read holding 200", "read holding 200", 3, True, "", "plc/more"),
     }
     assert kept(flows_of(plant)) == asked_of(plc)
+
+
+def narrowed(mode: str) -> str:
+    """The rules of a plant in which the setpoint is to be at most 100; ``mode`` is how that is watched."""
+    return RULES.partition("  more:")[0].replace(ENDS, mode)
+
+
+def monitor(seconds: float, then: str) -> str:
+    ends = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f'mode: monitor\n    monitor: {{ until: "{ends}", why: new recipe, then: {then} }}'
+
+
+def test_at_its_end_it_is_enforced_and_the_link_lives_on(
+    recorder: RecordingPlc, plc: RecordingPlc, tmp_path: Path
+) -> None:
+    plant = Builder(tmp_path, recorder.port, listeners=(PLAIN,), rules=narrowed(monitor(8, "enforce"))).build()
+    with running(plant) as gateway, dial(plant.ports[PLAIN]) as one:
+        assert ask(one, write(40, 500)) == write(40, 500), "it took more than 8 s to start"
+        wait_until(lambda: ask(one, write(40, 500)) == refusal(write(40, 500)), 12, "the rule is in force")
+        assert ask(one, write(40, 100)) == write(40, 100)
+        assert json.loads(gateway.admin("/status"))["monitors"] == []
+
+
+def test_one_that_nobody_decided_about_degrades_and_refuses_nothing(
+    recorder: RecordingPlc, plc: RecordingPlc, tmp_path: Path
+) -> None:
+    plant = Builder(tmp_path, recorder.port, listeners=(PLAIN,), rules=narrowed(monitor(-60, "alarm"))).build()
+    with running(plant) as gateway, dial(plant.ports[PLAIN]) as one:
+        assert ask(one, write(40, 500)) == write(40, 500)
+        status = json.loads(gateway.admin("/status"))
+        assert [line for line in status["degraded"] if "plc/narrow" in line]
+        assert [(row["overdue"], row["would_refuse"]) for row in status["monitors"]] == [(True, 1)]
+        assert gateway.admin("/readyz") == "ok\n", "degraded is not unready"
+        done = subprocess.run(
+            [sys.executable, "-m", "proxy", "status", "--config", str(plant.config)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0
+        assert "monitor   plc/narrow" in done.stdout and "would refuse 1, let through 0" in done.stdout
+        assert "degraded" in done.stdout
+
+
+def test_a_surface_in_monitor_lets_everything_through_but_what_is_never_allowed(
+    recorder: RecordingPlc, plc: RecordingPlc, tmp_path: Path
+) -> None:
+    plant = Builder(tmp_path, recorder.port, listeners=(PLAIN, MBAPS)).build()
+    surface = tmp_path / "policies" / "surfaces" / "plc.yaml"
+    mode = monitor(86400, "alarm").replace("\n    ", "\n")
+    surface.write_text(surface.read_text().replace("rules:\n", f"{mode}\nrules:\n", 1))
+    with running(plant) as gateway:
+        stranger = plant.keys.issue("mes").trusting(plant.keys.ca)
+        with dial(plant.ports[PLAIN]) as one, connect(plant.ports[MBAPS], stranger) as other:
+            assert ask(one, read(5)) is not None
+            assert ask(one, read(500)) != refusal(read(500))
+            assert ask(other, write(700, 7)) == write(700, 7)
+            assert ask(one, write(900, 1)) == refusal(write(900, 1)), "a never is in force"
+            assert ask(one, b"\x2b\x0d\0\0") == refusal(b"\x2b"), "and so is the list of functions"
+        assert gateway.metric("bulkhead_monitor_would_refuse_total", surface="plc", rule="monitor") == 2
+        assert gateway.stop() == 0
+    assert plc.writes == [write(700, 7)]
+    told = {(row.low, row.rule, row.would, row.would_code) for row in flows_of(plant)}
+    assert told == {
+        ("read holding 5", "plc/monitor", None, ""),
+        ("read holding 500", "plc/monitor", False, "BH-1201"),
+        ("write holding 700 = 7", "plc/monitor", False, "BH-1201"),
+        ("write holding 900 = 1", "plc/safety", None, ""),
+    }
