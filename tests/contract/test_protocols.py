@@ -26,7 +26,7 @@ from tests.modbus.harness import ref
 from tests.support.setting import FakeSetting, client
 
 if TYPE_CHECKING:
-    from proxy.core.action import Action
+    from proxy.core.action import Action, Target
     from proxy.protocols.base import Decide, Inspector, ProtocolSpec, Upstream
 
 FOLDER = Path(protocols.__path__[0])
@@ -215,6 +215,36 @@ def test_its_targets_and_options_can_be_sent_to_another_process(sample: Sample) 
         assert again == target and again.describe() == target.describe()
         assert [again.admits(action) for action in actions] == [target.admits(action) for action in actions]
     assert pickle.loads(pickle.dumps(sample.options)) == sample.options
+
+
+def test_what_it_learns_allows_what_was_asked_and_keeps_apart_what_acts(sample: Sample) -> None:
+    """`bulkhead policy learn` comments out what acts: whoever lied while flows were recorded gains nothing."""
+    spec = sample.spec
+    asked = [action for text in sample.given["questions"] for action in spec.parse_actions(text)]
+    proposals = list(spec.learn(asked, sample.names))
+    assert proposals == list(spec.learn(asked[::-1], sample.names)), "the order does not matter"
+    looking, all_of_it = (
+        [
+            target.bound(sample.names)
+            for one in proposals
+            if one.section and (which or not one.acts)
+            for target in spec.parse_rule(one.section, must_not_report)
+        ]
+        for which in (False, True)
+    )
+    assert not any(target.changes for target in looking)
+    for action in asked:
+        if action.changes:
+            assert not any(target.covers(action) for target in looking), action.describe()
+        assert _admitted(all_of_it, action) == action.atoms, action.describe()
+    assert all(note.isprintable() for one in proposals for note in one.notes)
+
+
+def _admitted(targets: list[Target], action: Action) -> int:
+    mask = 0
+    for target in targets:
+        mask |= target.admits(action)
+    return mask
 
 
 def test_a_sample_rule_is_not_pointless(sample: Sample) -> None:

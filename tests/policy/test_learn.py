@@ -245,6 +245,15 @@ class TestTheFile:
             "modbus": {"units": [1], "read": ["holding 0-19"]},
         }
 
+    def test_a_role_of_which_one_member_asked_is_not_their_name(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        config = write_site(tmp_path / "other")
+        both = [row(who, "plc-3a", "read holding 30", **TIMES) for who in ("scada", "historian")]
+        write_flows(config.parent / "var" / "flows.sqlite", both)
+        (rule,) = yaml.safe_load(learnt(config, "cell-3", capsys))["rules"].values()
+        assert rule["from"] == ["historian", "scada"]
+
     def test_or_by_a_pattern_that_fits_nobody_else(self, site: Path, capsys: pytest.CaptureFixture[str]) -> None:
         text = learnt(site, "uns", capsys)
         (rule,) = yaml.safe_load(text)["rules"].values()
