@@ -64,7 +64,8 @@ class Session:
             self.accept = found[1]
         if not self.first and (history := re.search(r"^([0-9a-f]{16}) ", done.stdout)):
             self.first = history[1]
-        return done.stdout if done.returncode in (0, 5) else done.stderr
+        said = done.stdout if done.returncode in (0, 5) else done.stderr
+        return said.replace(f"{self.folder}/", "")
 
 
 def test_the_page_is_what_happens(tmp_path: Path) -> None:
