@@ -90,23 +90,20 @@ class Reach(NamedTuple):
 
 
 def paced(policy: Policy, rule: Rule, asked: Question, action: Action) -> bool:
-    """A step or a ramp of the rule stands in the way of the action."""
+    """A step or a ramp of the rule stands in the way of what its windows admit."""
     return any(
-        Pace(goal, asked.device, Rates(), policy.circumstances).blocks(action, action.atoms, 0.0) is not None
-        for goal in _paced(rule, asked)
+        Pace(goal, asked.device, Rates(), policy.circumstances).blocks(action, atoms, 0.0) is not None
+        for goal, atoms in _paced(rule, asked, action)
     )
 
 
 def nearer(policy: Policy, rule: Rule, asked: Question, action: Action) -> str:
     """The value closest to the one that was asked for that steps and ramps let through now."""
     where = f"rule {rule.ref.name} ({rule.ref.origin})"
-    reaches = [reach for goal in _paced(rule, asked) for reach in _reaches(goal, action, policy.circumstances, asked)]
-    unseen = [
-        move.point
-        for goal in _paced(rule, asked)
-        for move in goal.moves(action)
-        if policy.circumstances.last(asked.device, move.point) is None
-    ]
+    goals = [goal for goal, _ in _paced(rule, asked, action)]
+    reaches = [reach for goal in goals for reach in _reaches(goal, action, policy.circumstances, asked)]
+    moved = [move.point for goal in goals for move in goal.moves(action)]
+    unseen = [point for point in moved if policy.circumstances.last(asked.device, point) is None]
     if unseen:
         points = " and ".join(f"{asked.device} {point}" for point in dict.fromkeys(unseen))
         return f"have somebody read {points} through the gateway first, or ask for less in {where}"
@@ -117,10 +114,13 @@ def nearer(policy: Policy, rule: Rule, asked: Question, action: Action) -> str:
     return f"go there in smaller steps ({spans} is within reach now), or widen {where}"
 
 
-def _paced(rule: Rule, asked: Question) -> Iterator[Paced]:
+def _paced(rule: Rule, asked: Question, action: Action) -> Iterator[tuple[Paced, int]]:
+    """The targets with steps or ramps, and the atoms that their windows admit."""
     for target in rule.targets:
         if target.protocol == asked.protocol and getattr(target, "paced", False):
-            yield cast("Paced", target.bound(asked.principal.names))
+            bound = target.bound(asked.principal.names)
+            if atoms := bound.admits(action) & action.atoms:
+                yield cast("Paced", bound), atoms
 
 
 def _reaches(goal: Paced, action: Action, circumstances: Circumstances, asked: Question) -> Iterable[Reach]:
