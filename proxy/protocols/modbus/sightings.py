@@ -7,6 +7,7 @@ one answer. A masked write (FC 22) that leaves bits as they were tells nothing: 
 from __future__ import annotations
 
 import math
+import struct
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
@@ -81,8 +82,8 @@ class Sightings:
 
 
 def _value(register: Register, words: tuple[int, ...]) -> float:
-    if not register.kind:
-        return float(words[0])
+    if not register.kind or register.kind == "u16":
+        return words[0] * register.scale
     return number(register.kind, register.little, register.scale, words)
 
 
@@ -90,4 +91,4 @@ def _told(space: str, count: int, data: bytes) -> tuple[int, ...]:
     """The cells of a read's answer."""
     if space in ("coil", "discrete"):
         return tuple(data[at >> 3] >> (at & 7) & 1 for at in range(count))
-    return tuple(data[at] << 8 | data[at + 1] for at in range(0, 2 * count, 2))
+    return struct.unpack_from(f">{count}H", data)
