@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from proxy.core.reason import Reason
+from proxy.policy.extent import Nearby
 from proxy.policy.speaker import MBAPS, ROLE
 
 if TYPE_CHECKING:
@@ -139,13 +140,14 @@ def _needs(flows: Sequence[Past], grammar: Grammar, protocol: str) -> Iterable[t
     asked = [action for flow in flows for action in (*flow.low, *flow.high)]
     for proposal in grammar.learn(asked, names):
         targets = [target.bound(names) for target in grammar.parse(proposal.section)] if proposal.section else []
-        made_from = {
-            id(flow): flow
-            for flow in flows
-            if not targets or any(t.covers(action) for t in targets for action in (*flow.low, *flow.high))
-        }
+        near = Nearby([(target, target) for target in targets])
+        made_from = {id(flow): flow for flow in flows if not targets or _touched(near, flow)}
         key = _Key(protocol, json.dumps(proposal.section), proposal.acts)
         yield key, _Need(dict.fromkeys(proposal.notes), made_from)
+
+
+def _touched(near: Nearby[Target], flow: Past) -> bool:
+    return any(target.covers(action) for action in (*flow.low, *flow.high) for target in near.to(action))
 
 
 def _merged(

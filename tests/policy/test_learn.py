@@ -150,6 +150,8 @@ class TestMqtt:
     def test_wildcards_in_two_levels(self) -> None:
         (looking,) = proposals("mqtt", *(f"receive line/{a}/{b}" for a in "abcd" for b in "wxyz"))
         assert looking.section["receive"] == ["line/+/+"]
+        assert "line/+/+ stands for 16 topics seen and allows any other of this form" in looking.notes
+        assert len(looking.notes) == 2, "and that no connect is on record"
 
     @pytest.mark.parametrize("text", ["#", "+/#", "+", "/#", "+/+"])
     def test_a_filter_of_everything_is_never_proposed(self, text: str) -> None:

@@ -108,16 +108,31 @@ def _line(verb: str, filters: Iterable[str], notes: list[str]) -> dict[str, obje
 
 def _merged(texts: Iterable[str], names: Names, notes: list[str]) -> list[str]:
     """The topics or filters with placeholders and wildcards, those inside another left out, in order."""
-    whole = {_placed(text, names) for text in texts}
+    asked = {_placed(text, names) for text in texts}
+    whole = asked
     merging = True
     while merging:
         merging = False
         for at in range(max((len(levels) for levels in whole), default=0) - 1, -1, -1):
             for likes in _alike(whole, at):
-                whole = (whole - likes) | {_widened(likes, at, notes)}
+                first = min(likes)
+                whole = (whole - likes) | {(*first[:at], "+", *first[at + 1 :])}
                 merging = True
+    notes += [_note(wide, asked) for wide in sorted(whole - asked)]
     filters = [Filter("/".join(levels)) for levels in sorted(whole)]
     return [one.text for one in filters if not any(o is not one and contains(o, one) for o in filters)]
+
+
+def _note(wide: Levels, asked: set[Levels]) -> str:
+    """What a filter that nobody asked for stands for."""
+    inside = [o for o in asked if len(o) == len(wide) and all(w in (a, "+") for a, w in zip(o, wide, strict=True))]
+    added = [at for at, level in enumerate(wide) if level == "+" and any(one[at] != "+" for one in inside)]
+    text = word("/".join(wide))
+    if len(added) > 1:
+        return f"{text} stands for {len(inside)} topics seen and allows any other of this form"
+    values = sorted({one[added[0]] for one in inside})
+    shown = ", ".join(word(value) for value in values[:_SHOWN]) + (", ..." if len(values) > _SHOWN else "")
+    return f"+ in {text} stands for {len(values)} values seen ({shown}) and allows any other"
 
 
 def _placed(text: str, names: Names) -> Levels:
@@ -140,15 +155,6 @@ def _alike(whole: set[Levels], at: int) -> Iterator[set[Levels]]:
         says_something = any(level not in ("+", "#", "") for part in key for level in part)
         if len(groups[key]) >= MANY and says_something:
             yield groups[key]
-
-
-def _widened(likes: set[Levels], at: int, notes: list[str]) -> Levels:
-    first = min(likes)
-    wide = (*first[:at], "+", *first[at + 1 :])
-    values = sorted(levels[at] for levels in likes)
-    shown = ", ".join(word(value) for value in values[:_SHOWN]) + (", ..." if len(values) > _SHOWN else "")
-    notes.append(f"+ in {word('/'.join(wide))} stands for {len(values)} values seen ({shown}) and allows any other")
-    return wide
 
 
 def _connect(asked: Sequence[Connect], names: Names, notes: list[str]) -> dict[str, object]:
