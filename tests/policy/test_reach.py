@@ -144,6 +144,16 @@ def test_what_a_never_takes_away_is_not_there(site: Site) -> None:
     assert "plc-a" not in found["changed"] and "plc-b" in found["changed"]
 
 
+def test_what_two_nevers_leave_is_what_is_told(site: Site) -> None:
+    """Of 60 to 69 one takes the first five, and of the setpoint two take all."""
+    site.add("cell-a", "  low: { to: plc-a, modbus: { write: [holding 60-64, holding 0-40] } }", under="never:")
+    (step,) = (step for step in site.ask("hmi-1")["steps"] if step["device"] == "hmi-1")
+    changes = [way["what"] for way in step["may"] if way["to"] == "plc-a" and way["changes"]]
+    assert changes == ["write holding 65-69 on unit 1"]
+    site.add("cell-a", "  high: { to: plc-a, modbus: { write: [holding 65-69] } }", under="never:")
+    assert "plc-a" not in site.ask("hmi-1")["changed"]
+
+
 def test_places_are_counted(site: Site) -> None:
     sides = {side["place"]: side for side in site.ask("hmi-1")["places"]}
     enterprise = sides["packing/enterprise"]
