@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from proxy.core.principal import Principal
+    from proxy.core.surface import Rule
     from proxy.policy.question import Question
     from proxy.site import Site
 
@@ -72,7 +73,14 @@ class Decision(NamedTuple):
         shown = kinds(evidence)
         return assumed(who, site.devices, tuple(self._texts("evidence")) if shown is None else shown)
 
-    def text(self, site: Site, digest: str | None) -> list[str]:
+    def room(self, rule: Rule | None) -> str | None:
+        """When a rate or budget that was spent then has room again; ``rule`` is what the files here have of it."""
+        from proxy.policy.mends import room
+
+        spent = self._text("reason") == Reason.RATE_SPENT.code and rule is not None
+        return room(rule) if spent and rule is not None and str(rule.ref) == self._text("rule") else None
+
+    def text(self, site: Site, digest: str | None, room: str | None) -> list[str]:
         """``digest`` is that of the policy that answered again; None: nothing could be asked again."""
         get = self._text
         lines = [f"decision  {get('id')}  {get('time')}  {self.found.file}:{self.found.line}"]
@@ -85,6 +93,7 @@ class Decision(NamedTuple):
             lines.append(f"  who       {' '.join([get('who'), *self._texts('attributes')])}, showing {shown}")
         lines += [f"  to        {get('to')}"] if get("to") else []
         lines += [f"  answered  {self._answered()}"]
+        lines += [f"  mend      {room}"] if room else []
         lines += [f"  rule      {get('rule')}  {get('at')}"] if get("rule") else []
         if get("nearest") and get("nearest") != get("rule"):
             lines.append(f"  nearest   {get('nearest')}  {get('nearest_at')}")
@@ -132,7 +141,7 @@ class Decision(NamedTuple):
             return "of which nothing is known here"
         return "which is not in force any more" if known else "which is not in the history of this site"
 
-    def data(self, digest: str | None) -> dict[str, Any]:
+    def data(self, digest: str | None, room: str | None) -> dict[str, Any]:
         policy = self._text("policy")
         return {
             "record": self.found.fields,
@@ -141,6 +150,7 @@ class Decision(NamedTuple):
             "policy": self._standing() if policy else None,
             "same_policy": digest.startswith(policy) if digest is not None and policy else None,
             "asked_again": digest is not None,
+            "mend": room,
         }
 
     def _text(self, name: str) -> str:

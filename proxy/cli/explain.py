@@ -129,13 +129,14 @@ class _Answer:
 
 def _show(site: Site, decision: Decision | None, answer: _Answer | None, output: str) -> None:
     digest = None if answer is None else answer.digest
+    room = None if decision is None or answer is None else decision.room(answer.told.rule)
     if output == "json":
         head: dict[str, Any] = {"apiVersion": API_VERSION, "kind": "Explanation"}
         data = {} if answer is None else answer.data()
-        told = {} if decision is None else {"decision": decision.data(digest)}
+        told = {} if decision is None else {"decision": decision.data(digest, room)}
         click.echo(json.dumps({**head, **data, **told}, indent=2))
         return
-    lines: Sequence[str] = [] if decision is None else [*decision.text(site, digest), ""]
+    lines: Sequence[str] = [] if decision is None else [*decision.text(site, digest, room), ""]
     lines = [*lines, *(answer.text().splitlines() if answer is not None else [])]
     click.echo("\n".join(printable(line, limit=4096) for line in lines).rstrip())
 
