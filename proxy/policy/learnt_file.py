@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from proxy.policy.learn import Learnt, LeftOut
 
 WIDTH = 110
+NOTES = 12
+"""That many notes of a rule are read; all of them are in the data."""
 
 
 def as_file(name: str, of: Surface, rules: Sequence[Learnt], left: Sequence[LeftOut]) -> str:
@@ -62,8 +64,10 @@ def _comment(rule: Learnt) -> Iterator[str]:
     known = ", ".join(rule.evidence) or "nothing"
     counted = f"{rule.count} message{'s' * (rule.count != 1)} of {len(rule.flows)} flow{'s' * (len(rule.flows) != 1)}"
     yield from _wrapped("  ", f"{counted}, {day(rule.first)} to {day(rule.last)}; known by {known}.")
-    for note in rule.notes:
+    for note in rule.notes[:NOTES]:
         yield from _wrapped("  ", f"Note: {note}.")
+    if len(rule.notes) > NOTES:
+        yield f"  # Note: {len(rule.notes) - NOTES} more of this kind; -o json has all."
 
 
 def _rule(rule: Learnt) -> Iterator[str]:
