@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from proxy.change.findings import policy_problems
 from proxy.policy.diff import compare
 from proxy.policy.plan import Door, Plan
-from proxy.site import in_order, load_site
+from proxy.site import Finding, in_order, load_site
 from proxy.versions.store import SCRATCH
 from proxy.versions.tree import Tree
 
@@ -68,7 +68,7 @@ def judge(asked: Question) -> Judged:
     if loaded.site is None:
         return Judged(None, loaded.problems)
     problems = in_order((*loaded.problems, *policy_problems(loaded.site, asked.protocols, asked.wall)))
-    if any(not problem.warning for problem in problems):
+    if any(_blocks(problem, asked.base) for problem in problems):
         return Judged(None, problems)
     if asked.base is None:
         return Judged(loaded.site, problems)
@@ -78,6 +78,12 @@ def judge(asked: Question) -> Judged:
         return Judged(loaded.site, problems, token=step)
     difference = differ(before, after, asked.protocols)
     return Judged(loaded.site, problems, difference, step, before.change.require_ack)
+
+
+def _blocks(problem: Problem, base: Tree | None) -> bool:
+    """An allow that runs into a never is not taken into use. A start with nothing to fall back to is no change: there
+    it is told, and the never wins at each message, so that an upgrade of Bulkhead never keeps a plant from starting."""
+    return not problem.warning and (base is not None or problem.finding is not Finding.CONTRADICTION)
 
 
 def token(base: Tree, tree: Tree) -> str:
