@@ -50,6 +50,7 @@ def test_text(site: Site, tmp_path: Path) -> None:
         "site      bottling                    version 0.1.0",
         "started   2026-11-21T14:31:00.000Z    config bulkhead.yaml",
         "policy    3f2a9c0d1e4b                loaded 2026-11-21T14:31:00.000Z",
+        "version   abababababababab            taken 2026-11-21T00:00:00.000Z (start)",
         "audit     healthy                     17 records, head abababababab",
         "mode      cell-3                      enforce",
         "listener  cell-3-modbus               modbus TLS 127.0.0.1:8802 -> plc-3a, 2 links",
