@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from tests.support.campaign import Campaigns
 
 PROTOCOLS = Path("proxy/protocols")
-FOLDERS = {"policy": Path("proxy/policy")}
+FOLDERS = {"policy": Path("proxy/policy"), "comparison": Path("proxy")}
 BUGS: list[dict[str, Any]] = [
     {**bug, "folder": FOLDERS.get(file.stem, PROTOCOLS / file.stem), "listed": file.name}
     for file in sorted(Path(__file__).parent.glob("*.yaml"))
     for bug in yaml.safe_load(file.read_text("utf-8"))["bugs"]
 ]
-"""Each file is called like the folder that it spoils."""
+"""Each file is called like the folder that it spoils, or stands in `FOLDERS`."""
 RED, GREEN = 1, 0
 """Exit codes of pytest."""
 
