@@ -34,7 +34,7 @@ class AuditLog:
         while True:
             self._follow()
             found = [record for record in self._records if record.get("peer") in peers]
-            ended = {record["peer"] for record in found if _is_last(record)}
+            ended = {peer for peer in peers if _is_over([r for r in found if r["peer"] == peer])}
             if ended >= set(peers) or time.monotonic() > until:
                 return found
             time.sleep(LOOK)
@@ -63,5 +63,9 @@ class AuditLog:
         self._fresh = [*self._fresh, *fresh][-KEPT:]
 
 
-def _is_last(record: Fields) -> bool:
-    return record["what"] == "close" or (record["what"] == "connect" and record.get("verdict") != "allow")
+def _is_over(records: list[Fields]) -> bool:
+    """A refused `connect` is the last of a connection unless more follows: on mbaps it stays, and is refused message
+    by message."""
+    if any(record["what"] == "close" for record in records):
+        return True
+    return len(records) == 1 and records[0]["what"] == "connect" and records[0].get("verdict") != "allow"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from proxy.demo import broker
 from proxy.demo.audit_log import AuditLog
 from proxy.demo.connection import Door, Speaker
+from proxy.demo.control import Control
 from proxy.demo.errors import DemoError
 from proxy.demo.floor import EDGE, MES, VOICES, Floor, Setup
 from proxy.demo.keys import Keys
@@ -58,11 +59,12 @@ class Paces:
 class Plant:
     """A context manager: everything runs inside, nothing is left after it. Entering raises DemoError, OSError.
 
-    ``own``: a broker that the person named, looked at before; else one is started. Then ``broker`` and ``floor`` are
-    there once it is entered.
+    ``own``: a broker that the person named, looked at before; else one is started. Then ``broker``, ``control`` and
+    ``floor`` are there once it is entered.
     """
 
     broker: Broker
+    control: Control
     floor: Floor
 
     def __init__(self, place: Workplace, paces: Paces, own: Broker | None = None) -> None:
@@ -149,6 +151,7 @@ class Plant:
         words = python("proxy", "run", "--config", str(self.place.config))
         gateway = Child("the gateway", words, self.place.folder / "gateway.log")
         self._keep(gateway)
+        self.control = Control(self.place, gateway)
         return lambda: gateway.wait_until(lambda: is_ready(admin.host, admin.port))
 
     def _start_floor(self) -> None:

@@ -29,6 +29,11 @@ def python(module: str, *words: str) -> list[str]:
     return [sys.executable, "-m", module, *words]
 
 
+def child_environ() -> dict[str, str]:
+    """The demo's site is not the one that the person's own environment is about."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("BULKHEAD_")}
+
+
 class Child:
     """A process of ours. Its output goes to ``log``. Raises OSError if the program cannot be started."""
 
@@ -43,7 +48,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={name: value for name, value in os.environ.items() if not name.startswith("BULKHEAD_")},
+                env=child_environ(),
                 start_new_session=True,  # Ctrl-C is for the demo, which ends its children in order
                 preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM),  # and if the demo is killed
             )
@@ -69,6 +74,10 @@ class Child:
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    def hang_up(self) -> None:
+        """SIGHUP: look at your files."""
+        self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL for one that does not listen."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from proxy.demo.steps import (
     addresses,
     certificates,
+    changes,
     framing,
     functions,
     hidden,
@@ -22,6 +23,6 @@ if TYPE_CHECKING:
 
 
 def all_steps() -> list[Step]:
-    plc = (masters, addresses, hidden, functions, framing, certificates, resumption, revocation)
+    plc = (masters, addresses, hidden, functions, framing, certificates, resumption, revocation, changes)
     uns = (topics, sessions)
     return [step for part in (*plc, *uns) for step in part.steps()]
