@@ -107,11 +107,20 @@ def _both(asked: Question, base: Tree, after: Site) -> tuple[Site | None, Site]:
     """What is in force and the candidate, both without the surfaces that are the same in both. None if what is in force
     cannot be read any more (another version of Bulkhead wrote it): there is nothing to compare with then."""
     same = _unchanged(base, asked.tree)
-    reduced = Tree(base.config, {name: content for name, content in base.files.items() if name not in same})
+    before = _loaded(asked, base, same)
+    if before is None:
+        return None, after
+    if same and any(one.monitor is not None for site in (before, after) for one in site.surfaces):
+        # What a monitored surface lets through depends on the other surfaces of its members, so all are compared.
+        return _loaded(asked, base, frozenset()), after
+    return before, replace(after, surfaces=tuple(one for one in after.surfaces if one.origin.file not in same))
+
+
+def _loaded(asked: Question, base: Tree, without: frozenset[str]) -> Site | None:
+    reduced = Tree(base.config, {name: content for name, content in base.files.items() if name not in without})
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=asked.scratch) as scratch:
         config = reduced.write_to(Path(scratch))
-        before = load_site(config, asked.protocols, asked.environ, home=asked.home, now=asked.wall).site
-    return before, replace(after, surfaces=tuple(one for one in after.surfaces if one.origin.file not in same))
+        return load_site(config, asked.protocols, asked.environ, home=asked.home, now=asked.wall).site
 
 
 def _unchanged(base: Tree, tree: Tree) -> frozenset[str]:
