@@ -159,6 +159,10 @@ class TestMqtt:
         assert looking.section == {"connect": {"client_id": ["x"]}, "receive": ["a/b"]}
         assert any("it means every topic" in note for note in looking.notes)
 
+    def test_what_was_asked_beside_it_is(self) -> None:
+        (looking,) = proposals("mqtt", "connect as x", "subscribe #", "subscribe line/#", "receive line/a")
+        assert (looking.section["subscribe"], "receive" in looking.section) == (["line/#"], False)
+
     def test_topics_of_one_level_never_become_everything(self) -> None:
         (looking,) = proposals("mqtt", *(f"receive {at}" for at in "abcdefgh"))
         assert looking.section["receive"] == list("abcdefgh")

@@ -99,11 +99,15 @@ def _line(verb: str, filters: Iterable[str], notes: list[str]) -> dict[str, obje
         inner = text.removeprefix(SHARE).partition("/")[2] if verb == "share" else text
         if fault is not None:
             notes.append(f"{verb} is left out: {fault[0]}")
-        elif all(level in ("+", "#", "") for level in inner.split("/")):
+        elif _means_everything(inner):
             notes.append(f"{verb} {word(text)} is left out: it means every topic; ask for what is needed by name")
         else:
             good.append(text)
     return {verb: good} if good else {}
+
+
+def _means_everything(text: str) -> bool:
+    return all(level in ("+", "#", "") for level in text.split("/"))
 
 
 def _merged(texts: Iterable[str], names: Names, notes: list[str]) -> list[str]:
@@ -120,7 +124,8 @@ def _merged(texts: Iterable[str], names: Names, notes: list[str]) -> list[str]:
                 merging = True
     notes += [_note(wide, asked) for wide in sorted(whole - asked)]
     filters = [Filter("/".join(levels)) for levels in sorted(whole)]
-    return [one.text for one in filters if not any(o is not one and contains(o, one) for o in filters)]
+    wide = [one for one in filters if not _means_everything(one.text) and filter_fault(one.text) is None]
+    return [one.text for one in filters if not any(o is not one and contains(o, one) for o in wide)]
 
 
 def _note(wide: Levels, asked: set[Levels]) -> str:

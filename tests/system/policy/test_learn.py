@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tests.support.demo_site import CELL, bulkhead, copy_demo
+from tests.support.demo_site import CELL, bulkhead, copy_demo, edit
 from tests.support.master import read, refusal, write
 from tests.support.mbaps import ask, connect
+from tests.support.mosquitto import running_mosquitto
+from tests.support.mqtt import V5
+from tests.support.mqtt_client import MqttClient
 from tests.support.process import running
 
 if TYPE_CHECKING:
@@ -82,3 +85,48 @@ def test_from_traffic_to_rules(recorder: RecordingPlc, tmp_path: Path) -> None:
             assert not any(map(refused, asked, speak(plant, who, *asked)))
         for who, one in (("scada", write(40, 700)), ("scada", read(20)), ("engineer", read(59)), ("mes", read(60))):
             assert speak(plant, who, one) == [refusal(one)], (who, one)
+
+
+WATCHED_UNS = f"""\
+---
+surface: uns
+members: [uns]
+mode: monitor
+monitor: {{ until: "{UNTIL}", why: nobody knows what it needs, then: alarm }}
+rules: {{}}
+...
+"""
+LINE = "bottling/hall-1/line-2"
+
+
+def test_from_topics_to_rules(recorder: RecordingPlc, tmp_path: Path) -> None:
+    with running_mosquitto(tmp_path) as broker:
+        plant = copy_demo(tmp_path / "site", recorder.port)
+        edit(plant.folder / "fingerprints/devices/uns.yaml", r"\bport: \d+", f"port: {broker.port}")
+        (plant.folder / "policies/surfaces/uns.yaml").write_text(WATCHED_UNS)
+        with running(plant) as gateway:
+            keys = {
+                name: plant.keys.issue(name).trusting(plant.keys.ca) for name in ("mes", "sensor-3-1", "sensor-3-2")
+            }
+            with MqttClient(plant.ports["uns"], V5, tls=keys["mes"]) as mes:
+                mes.opened("mes")
+                assert mes.subscribed(("#", 0), (f"{LINE}/#", 1)) == (0, 1)
+                for name in ("sensor-3-1", "sensor-3-2"):
+                    with MqttClient(plant.ports["uns"], V5, tls=keys[name]) as sensor:
+                        sensor.opened(name)
+                        sensor.published(f"{LINE}/cell-3/{name}/temperature", b"21.5")
+                    assert mes.takes().payload == b"21.5"
+            assert gateway.stop() == 0
+        done = bulkhead(plant, "policy", "learn", "--surface", "uns")
+    assert done.returncode == 0, done.stderr
+    rules = yaml.safe_load(done.stdout)["rules"]
+    assert rules["mes-subscribe"]["mqtt"] == {
+        "connect": {"client_id": ["{device}"]},
+        "subscribe": [f"{LINE}/#"],
+        "qos": 1,
+    }
+    assert '"#"' not in done.stdout and "subscribe # is left out" in done.stdout
+    assert 'publish: ["{place}/{device}/temperature"], max_bytes: 4 }' in done.stdout
+    assert "publish" not in str(rules)
+    (plant.folder / "policies/surfaces/uns-learnt.yaml").write_text(done.stdout)
+    assert bulkhead(plant, "check").returncode == 0
