@@ -26,6 +26,10 @@ from bench.peers.haproxy import HAProxy
 from bench.peers.nginx import Nginx, NginxNjs
 from bench.peers.stunnel import Stunnel
 from bench.plan import FULL, QUICK
+from bench.policy import plan as policy_plan
+from bench.policy import session as policy_session
+from bench.policy.engines import ENGINES
+from bench.policy.session import PolicySession
 from bench.session import PHASES, Session
 
 if TYPE_CHECKING:
@@ -33,9 +37,11 @@ if TYPE_CHECKING:
 
     from bench.mqtt.peers import MqttPeer
     from bench.peers.base import Peer
+    from bench.policy.engines import Engine
 
 MEASURED, MISSED, ENVIRONMENT = 0, 1, 3
-MODBUS, MQTT = "modbus", "mqtt"
+MODBUS, MQTT, POLICY = "modbus", "mqtt", "policy"
+PARTS = (MODBUS, MQTT, POLICY)
 
 
 def all_peers() -> dict[str, Peer]:
@@ -50,24 +56,33 @@ def all_mqtt_peers() -> dict[str, MqttPeer]:
     return {peer.name: peer for peer in peers}
 
 
+def all_engines() -> dict[str, Engine]:
+    engines: list[Engine] = [kind() for kind in ENGINES]
+    return {engine.name: engine for engine in engines}
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What is measured: `--only` names protocols, targets or both; what it names none of is not narrowed."""
+    """What is measured: `--only` names parts, targets or both; what it names none of is not narrowed."""
 
     peers: list[Peer]
     phases: list[str]
     mqtt_peers: list[MqttPeer]
     mqtt_phases: list[str]
+    engines: list[Engine]
+    policy_phases: list[str]
 
     @classmethod
     def of(cls, only: Sequence[str], phases: Sequence[str]) -> Chosen:
-        protocols = {MODBUS, MQTT} & set(only) or {MODBUS, MQTT}
-        names = set(only) - {MODBUS, MQTT} or {*all_peers(), *all_mqtt_peers()}
+        parts = set(PARTS) & set(only) or set(PARTS)
+        names = set(only) - set(PARTS) or {*all_peers(), *all_mqtt_peers(), *all_engines()}
         return cls(
-            [peer for name, peer in all_peers().items() if name in names and MODBUS in protocols],
-            [name for name in PHASES if name in phases and MODBUS in protocols],
-            [peer for name, peer in all_mqtt_peers().items() if name in names and MQTT in protocols],
-            [name for name in mqtt_session.PHASES if name in phases and MQTT in protocols],
+            [peer for name, peer in all_peers().items() if name in names and MODBUS in parts],
+            [name for name in PHASES if name in phases and MODBUS in parts],
+            [peer for name, peer in all_mqtt_peers().items() if name in names and MQTT in parts],
+            [name for name in mqtt_session.PHASES if name in phases and MQTT in parts],
+            [engine for name, engine in all_engines().items() if name in names and POLICY in parts],
+            [name for name in policy_session.PHASES if name in phases and POLICY in parts],
         )
 
 
@@ -76,12 +91,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = Chosen.of(options.only, options.phases)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        allowed = os.sched_getaffinity(0)
         cores = Cores.choose()
         session = Session(QUICK if options.quick else FULL, chosen.peers, chosen.phases, cores, say)
         os.sched_setaffinity(0, {cores.load})  # this process must not disturb the proxy it measures
         report = session.run()
         plan = mqtt_plan.QUICK if options.quick else mqtt_plan.FULL
         MqttSession(plan, chosen.mqtt_peers, chosen.mqtt_phases, cores, say, report).run()
+        os.sched_setaffinity(0, allowed)
+        sizes = policy_plan.QUICK if options.quick else policy_plan.FULL
+        PolicySession(sizes, chosen.engines, chosen.policy_phases, say, report).run()
     except Unmeasurable as error:
         say(str(error))
         return ENVIRONMENT
@@ -95,8 +114,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Bulkhead beside other TLS proxies.")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, fewer idle links")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    names = [MODBUS, MQTT, *dict.fromkeys((*all_peers(), *all_mqtt_peers()))]
-    phases = [*PHASES, *mqtt_session.PHASES]
+    names = [*PARTS, *dict.fromkeys((*all_peers(), *all_mqtt_peers(), *all_engines()))]
+    phases = [*PHASES, *mqtt_session.PHASES, *policy_session.PHASES]
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, default=[], help=", ".join(names))
     parser.add_argument("--phases", nargs="+", metavar="NAME", choices=phases, default=phases, help=", ".join(phases))
     return parser.parse_args(arguments)

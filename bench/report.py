@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.mqtt.rows import DIRECT as MOSQUITTO
 from bench.mqtt.tables import tables as mqtt_tables
 from bench.plan import CONNECTIONS
+from bench.policy.tables import tables as policy_tables
 from bench.rows import BASELINE
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Report:
         parts = [
             *self.headlines(), *self.load_tables(), *self.other_tables(), *self.decision_table(),
             *mqtt_tables(self.rows, self.mqtt_titles, self.plan.get("mqtt", {})),
+            *policy_tables(self.rows),
             *self.check_lines(), *self.competition_lines(), *self.target_lines(),
             *[f"not measured: {text}" for text in [*self.missing, *self.failed]],
         ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Policy at scale: loading, deciding and reloading, beside other policy engines."""
