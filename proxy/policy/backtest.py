@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 Beforehand = Callable[["Past", tuple["Action", ...]], "tuple[Reason, str] | None"]
 """Why the flow would be refused before any rule is asked: by who speaks, or by what the device never takes."""
 
+Limits = tuple[tuple[object, ...], tuple[str, ...]]
+"""What a rule asks for besides the message, and how far it goes."""
+
 CONDITIONS = frozenset((Reason.OUTSIDE_HOURS, Reason.PROCESS_STATE, Reason.PROCESS_UNKNOWN, Reason.RATE_SPENT))
 """Reasons that speak of a moment, and not of the message."""
 
@@ -121,7 +124,7 @@ class _Answer(NamedTuple):
 
 
 def backtest(
-    past: Iterable[Past], site: Site, beforehand: Beforehand, limits: Mapping[str, Mapping[str, object]] | None = None
+    past: Iterable[Past], site: Site, beforehand: Beforehand, limits: Mapping[str, Mapping[str, Limits]] | None = None
 ) -> Outcome:
     """``limits``: for versions that are still known, by digest, the `limits_of` their rules. A limit that is the same
     as it was then would have done what it did then."""
@@ -144,24 +147,29 @@ def backtest(
     return Outcome(tuple(cut), tuple(opened), tuple(untold), same)
 
 
-def limits_of(surfaces: Iterable[Surface]) -> dict[str, object]:
-    """What each rule asks for besides the message, by ``surface/name``. Equal limits are equal."""
-    return {str(rule.ref): _limits(rule) for surface in surfaces for rule in surface.rules}
+def limits_of(surfaces: Iterable[Surface], hours: Iterable[Hours] = ()) -> dict[str, Limits]:
+    """What each rule asks for besides the message, by ``surface/name``. Equal limits are equal: hours that have kept
+    their name and not their times are others."""
+    known = {one.name: one.describe() for one in hours}
+    return {str(rule.ref): _limits(rule, known) for surface in surfaces for rule in surface.rules}
 
 
-def _limits(rule: Rule) -> tuple[object, ...]:
-    return rule.rate, rule.budget, rule.when, tuple(one.describe() for one in rule.whilst)
+def _limits(rule: Rule, hours: Mapping[str, str]) -> Limits:
+    when = tuple((name, hours.get(name)) for name in rule.when)
+    moves = tuple(target.describe() for target in rule.targets)
+    return (rule.rate, rule.budget, when, tuple(one.describe() for one in rule.whilst)), moves
 
 
 class _Replay:
     """Two policies: ``free`` without any limit that the record cannot answer, ``strict`` without the rules that have
     one. Hours are looked up in the record's own time."""
 
-    def __init__(self, site: Site, beforehand: Beforehand, limits: Mapping[str, Mapping[str, object]]) -> None:
+    def __init__(self, site: Site, beforehand: Beforehand, limits: Mapping[str, Mapping[str, Limits]]) -> None:
         self._site = site
         self._beforehand = beforehand
         self._limits = limits
         self._rules = {str(rule.ref): rule for surface in site.surfaces for rule in surface.rules}
+        self._here = limits_of(site.surfaces, site.hours)
         self._free = self._compiled(lambda rule: replace(rule, rate=None, budget=None, whilst=()))
         self._strict = self._compiled(lambda rule: None if rule.rate or rule.budget or rule.whilst else rule)
         self._open: dict[tuple[bool, frozenset[str]], Policy] = {}
@@ -210,8 +218,8 @@ class _Replay:
         return _Answer(None, why=why, about=self._about(refused))
 
     def _about(self, verdict: Verdict) -> tuple[object, ...]:
-        rule = self._rules.get(str(verdict.rule))
-        return () if rule is None else (str(rule.ref), *_limits(rule), *(one.describe() for one in rule.targets))
+        name = str(verdict.rule)
+        return (name, self._here[name]) if name in self._here else ()
 
     def _decide(self, policy: Policy, past: Past, action: Action, hours: frozenset[str]) -> Verdict:
         key = (policy is self._free, hours)
@@ -235,7 +243,11 @@ class _Replay:
         """The rule is the one that answered then, and its limits are those that it had."""
         name = str(verdict.rule)
         then = self._limits.get(past.policy, {}).get(name)
-        return past.rule == name and then is not None and name in self._rules and then == _limits(self._rules[name])
+        here = self._here.get(name)
+        if past.rule != name or then is None or here is None:
+            return False
+        # A step or a ramp stands in the target, and what it looks at is not in the record.
+        return then == here if verdict.reason in CONDITIONS else then[0] == here[0]
 
     def _doubt(self, verdict: Verdict) -> str:
         rule = self._rules.get(str(verdict.rule))

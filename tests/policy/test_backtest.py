@@ -159,6 +159,12 @@ class TestWhatNobodyCanTell:
         found = outcome(site_with(tmp_path, "max: 1500", "max: 1500, step: 50"), write(7, 9))
         assert (found.cut, len(found.untold)) == ((), 1)
 
+    def test_another_step_than_then_is_another_limit(self, tmp_path: Path) -> None:
+        sites = [site_with(tmp_path / at, "max: 1500", f"max: 1500, step: {at}") for at in ("50", "10")]
+        limits = {"before": limits_of(enforced(sites[0].surfaces, NOW))}
+        flow = write(7, 9, policy="before")
+        assert [len(outcome(site, flow, limits=limits).untold) for site in sites] == [0, 1]
+
     @pytest.mark.parametrize(
         ("hours", "result"),
         [
@@ -177,6 +183,18 @@ class TestWhatNobodyCanTell:
         found = outcome(site, read("scada", "5", first=first, last=last))
         counted = {"same": found.same, "cut": len(found.cut), "untold": len(found.untold)}
         assert counted == {"same": 0, "cut": 0, "untold": 0, result: 1}
+
+    def test_hours_that_kept_their_name_and_not_their_times(self, tmp_path: Path) -> None:
+        """The record covers both; that the rule says the same word now as then is no answer."""
+        shift = "shift: early\nzone: Etc/UTC\ndays: [mon, tue, wed, thu, fri, sat, sun]\nfrom: '{}'\nto: '14:00'\n"
+        sites = [
+            site_with(tmp_path / at, COUNTERS, f"when: early\n    {COUNTERS}", shifts__early=shift.format(at))
+            for at in ("06:00", "07:00")
+        ]
+        before, _ = sites
+        limits = {"before": limits_of(enforced(before.surfaces, NOW), before.hours)}
+        flow = read("scada", "5", policy="before", first=NOW - 3 * 86400)
+        assert [len(outcome(site, flow, limits=limits).untold) for site in sites] == [0, 1]
 
     def test_a_device_that_is_gone(self, tmp_path: Path) -> None:
         (untold,) = outcome(site_with(tmp_path), row("scada", "plc-9", "read holding 1", **TIMES)).untold

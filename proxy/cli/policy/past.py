@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from proxy.core.reason import Reason
     from proxy.core.surface import Monitor, Surface
     from proxy.flows.row import FlowRow
-    from proxy.policy.backtest import Past
+    from proxy.policy.backtest import Limits, Past
     from proxy.policy.backtest import Site as Deciding
     from proxy.site import Problem, Site
 
@@ -183,7 +183,7 @@ def digest_of(site: Site) -> str:
     return compile_shadowed(site.surfaces, site.roles, site.devices, site.hours, now=time.time()).digest
 
 
-def limits_then(config: Path, site: Site, past: Sequence[Past]) -> dict[str, dict[str, object]]:
+def limits_then(config: Path, site: Site, past: Sequence[Past]) -> dict[str, dict[str, Limits]]:
     """By the digest of a policy that was in force: what each of its rules asked besides the message. Versions that are
     not kept any more, or are damaged, are left out: then nobody can tell."""
     from proxy.policy.backtest import limits_of
@@ -193,7 +193,7 @@ def limits_then(config: Path, site: Site, past: Sequence[Past]) -> dict[str, dic
 
     wanted = {one.policy for one in past}
     versions = Versions(find_place(config).audit.parent / "policy")
-    found: dict[str, dict[str, object]] = {digest_of(site): limits_of(enforced(site.surfaces, time.time()))}
+    found: dict[str, dict[str, Limits]] = {digest_of(site): limits_of(enforced(site.surfaces, time.time()), site.hours)}
     with suppress(VersionError):
         for version in versions.history():
             if version.policy in wanted and version.policy not in found:
@@ -201,7 +201,7 @@ def limits_then(config: Path, site: Site, past: Sequence[Past]) -> dict[str, dic
                     there = versions.read(version.id).write_to(Path(name))
                     then = load_site(there, protocols(), os.environ, home=config.parent, now=version.time).site
                     if then is not None:
-                        found[version.policy] = limits_of(enforced(then.surfaces, version.time))
+                        found[version.policy] = limits_of(enforced(then.surfaces, version.time), then.hours)
     return found
 
 
