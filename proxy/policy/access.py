@@ -115,6 +115,7 @@ class Side:
             getattr(rule, "budget", None),
             surface.writes_without_proof,
             begins,
+            min((since(one.monitor) for one in surface.rules if _replaces(one, rule.ref.name)), default=FOREVER),
         )
 
     def speakers(self, written: tuple[str, ...]) -> frozenset[str]:
@@ -161,6 +162,11 @@ class Side:
             return tuple(targets)
         bound = (target.bound(names) for target in targets)
         return tuple(target for target in bound if self.nevers or not depends_on_names(target))
+
+
+def _replaces(rule: Rule, name: str) -> bool:
+    """A monitored rule takes the place of others when it comes into force."""
+    return rule.monitor is not None and name in rule.replaces
 
 
 def depends_on_names(target: Target) -> bool:

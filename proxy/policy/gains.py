@@ -45,17 +45,19 @@ class Gains:
             for clause in self._new.clauses(surface).values():
                 twin = earlier.get(clause.ref.name)
                 same = twin is not None and twin.meaning == clause.meaning
-                for speaker in self._fresh(clause, twin.speakers if twin is not None and same else frozenset()):
+                fresh = clause.speakers - (twin.speakers if twin is not None and same else frozenset())
+                for speaker in fresh:
                     via = self._via(clause, speaker) if same else ""
                     for device in clause.devices:
                         yield from self._at(clause, speaker, device, via)
+                named = clause._replace(targets=tuple(filter(depends_on_names, clause.targets)))
+                for speaker in self._elsewhere(named, fresh):
+                    for device in clause.devices:
+                        yield from self._at(named, speaker, device, "")
 
-    def _fresh(self, clause: Clause, had: frozenset[str]) -> Iterator[str]:
-        """The speakers for whom the clause may say more than before. Who has another place has other topics; and a
-        role in a certificate is shown by devices too."""
-        fresh = clause.speakers - had
-        yield from fresh
-        if not self._moved or not any(map(depends_on_names, clause.targets)):
+    def _elsewhere(self, clause: Clause, fresh: frozenset[str]) -> Iterator[str]:
+        """Who has another place now, and so other topics. A role in a certificate is shown by devices too."""
+        if not self._moved or not clause.targets:
             return
         for one in clause.speakers:
             if one == ANYBODY:

@@ -17,7 +17,8 @@ FOREVER = math.inf
 
 class Terms(NamedTuple):
     """``hours``: (name, what it means), of which one must be open; empty: always. ``unproved``: an address is enough
-    for a change. ``since``: the wall time from which it holds; ``FOREVER``: never."""
+    for a change. ``since`` and ``until`` are wall times: it holds from the one to the other. A rule that begins
+    ``FOREVER`` from now never holds."""
 
     needs: frozenset[str] = frozenset()
     hours: tuple[tuple[str, str], ...] = ()
@@ -26,6 +27,7 @@ class Terms(NamedTuple):
     budget: Rate | None = None
     unproved: bool = False
     since: float = 0.0
+    until: float = FOREVER
 
     def single(self) -> Iterator[Terms]:
         """One for each hour: two rules with an hour each allow what one rule with both does."""
@@ -56,6 +58,8 @@ class Terms(NamedTuple):
             yield "an address is enough for a change"
         if self.since:
             yield f"from {instant(self.since)} on"
+        if self.until < FOREVER:
+            yield f"until {instant(self.until)}"
 
 
 def instant(wall: float) -> str:
@@ -73,7 +77,7 @@ def as_loose(old: Terms, new: Terms, *, changes: bool, paired: bool) -> bool:
     """Whatever is allowed on ``new`` terms is allowed on ``old`` ones. ``new`` has at most one hour. ``changes``: it
     is about an action that changes the device. ``paired``: what ``old`` limits is the very rule that ``new`` does;
     two rules with a rate each allow more than one."""
-    if not old.needs <= new.needs or old.since > new.since:
+    if not old.needs <= new.needs or old.since > new.since or old.until < new.until:
         return False
     if changes and new.unproved and not old.unproved:
         return False

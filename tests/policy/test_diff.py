@@ -195,6 +195,17 @@ def test_a_monitored_rule_is_told_with_the_day_from_which_it_holds() -> None:
     assert told(plan(zone()), plan(zone(replace(PLAIN, monitor=for_ever)))) == ([], [])
 
 
+def test_a_rule_that_is_replaced_ends_when_the_other_begins() -> None:
+    """Without the other it goes on: that is more than was to be."""
+    successor = replace(rule("next", ["mes"], READ), monitor=WATCHED, replaces=("counters",))
+    wide = rule("counters", ["mes"], Spans("read", "holding", 0, 149))
+    (text,) = told(plan(zone(wide, successor)), plan(zone(wide)))[0]
+    assert text == (
+        "mes may now also: read holding 0-149 at plc "
+        f"[before: until 2025-11-24T16:00:00Z; read holding 0-99, from 2025-11-24T16:00:00Z on] (cell/counters {AT})"
+    )
+
+
 def test_a_surface_that_is_only_monitored_lets_everything_through() -> None:
     open_zone = replace(zone(PLAIN, members=["plc"]), monitor=WATCHED)
     widened, narrowed = told(plan(zone(PLAIN, members=["plc"])), plan(open_zone))

@@ -108,10 +108,12 @@ class Judge:
 
 
 def _in_force(zone: Surface, asked: Question, meanings: dict[str, str]) -> Surface:
+    live = [one for one in zone.rules if not _watched(one.monitor, asked.now)]
+    gone = {name for one in live if one.monitor is not None for name in one.replaces}
     rules = [
         replace(one, when=(), whilst=(), monitor=None)
-        for one in zone.rules
-        if not _watched(one.monitor, asked.now)
+        for one in live
+        if one.ref.name not in gone
         and (not one.when or any(meanings[name] in asked.hours for name in one.when))
         and all(predicate.holds(asked.value) for predicate in one.whilst)
     ]
@@ -171,7 +173,7 @@ SPEAKERS: tuple[tuple[str | None, tuple[str, ...], frozenset[str]], ...] = (
     ("mes", (), frozenset()),
     ("mes", ("x509", "mac_ip"), frozenset()),
     (None, ("x509",), frozenset({"mbaps:Operator"})),
-    ("hmi", ("x509",), frozenset({"mbaps:Operator"})),
+    *((id, ("x509",), frozenset({"mbaps:Operator"})) for id in PEOPLE),
 )
 
 
@@ -209,7 +211,9 @@ def _rule(
     speakers: list[str], goals: list[Target], to: list[str], needs: tuple[str, ...], when: tuple[str, ...],
     whilst: tuple[Predicate, ...], monitor: Monitor | None,
 ) -> Rule:  # fmt: skip
-    return replace(rule("", speakers, *goals, to=to, needs=needs), when=when, whilst=whilst, monitor=monitor)
+    replaces = () if monitor is None else ("r0",)
+    made = rule("", speakers, *goals, to=to, needs=needs)
+    return replace(made, when=when, whilst=whilst, monitor=monitor, replaces=replaces)
 
 
 RULES = st.builds(
@@ -261,7 +265,10 @@ BARE_PARTS: tuple[st.SearchStrategy[Any], ...] = (
     st.just(True),
     st.none(),
 )
-PLACES = st.fixed_dictionaries({name: st.sampled_from(["hall", "hall", "cell", None]) for name in (*MEMBERS, *PEOPLE)})
+PLACES = st.fixed_dictionaries(
+    {name: st.just("hall") for name in MEMBERS}
+    | {name: st.sampled_from(["hall", "hall", "cell", None]) for name in PEOPLE}
+)
 MASTERS = st.lists(st.sampled_from(["scada", "mes"]), max_size=2, unique=True)
 HOURS = st.fixed_dictionaries({name: st.sampled_from(MEANINGS) for name in ("a", "b")})
 
