@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from proxy.core.inventory import Device
     from proxy.policy.plan import Plan
-    from proxy.policy.ways import Assumption, Way, Words
+    from proxy.policy.way import Assumption, Way, Words
 
 NO_PLACE = ""
 

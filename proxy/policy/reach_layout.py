@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from proxy.policy.plan import Plan
     from proxy.policy.reach import Arrival, Reach
-    from proxy.policy.ways import Way
+    from proxy.policy.way import Way
 
 WIDTH = 1200
 MARGIN, PAD = 20, 12
@@ -53,7 +53,7 @@ class Lane:
 
     @property
     def height(self) -> float:
-        return HEAD + self.rows * ROW + PAD if self.cells else HEAD + BOX_HEIGHT / 2 + PAD
+        return HEAD + self.rows * ROW + PAD if self.cells else HEAD + 4
 
 
 class Layout(NamedTuple):

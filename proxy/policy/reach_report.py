@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from proxy.policy.reach import Arrival, Reach, Side, Stage
-    from proxy.policy.ways import Way
+    from proxy.policy.way import Way
 
 CHANGE, TOUCH = "CHANGE", "touch"
 FOLD = 110

@@ -2,105 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
+from proxy.core.principal import Principal
 from proxy.policy.assume import assumed, bound_kinds
 from proxy.policy.shadow import enforced, lenient
 from proxy.policy.speaker import MBAPS, NULL_ROLE, ROLE
+from proxy.policy.way import Grant, Way, direct, often, relayed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from proxy.core.action import Target
-    from proxy.core.origin import RuleRef
-    from proxy.core.principal import Principal
-    from proxy.core.surface import Never, Rate, Role, Rule, Surface
+    from proxy.core.surface import Never, Role, Rule, Surface
     from proxy.policy.plan import Door, Plan
-
-ANYTHING = "anything that no never forbids"
-
-
-class Passed(Protocol):
-    """A message as it was said and as it is heard. ``changes``: it commands the one who hears it."""
-
-    @property
-    def said(self) -> Target: ...
-    @property
-    def heard(self) -> Target: ...
-    @property
-    def changes(self) -> bool: ...
-
-
-Relay = Callable[["Target | None", "Target | None"], "Iterable[Passed]"]
-"""``relay(said, heard)``: what a broker passes on of that. None stands for anything."""
-
-
-class Words(NamedTuple):
-    """What the site's protocols and identity say; policy knows neither.
-
-    ``beyond(protocol, targets, nevers)``: what is left of targets. ``pointless(target, device)``: it comes to nothing
-    there. ``relay(device, protocol)``: how that device passes messages on, None if it does not. ``stands(principal)``:
-    the evidence carries the id.
-    """
-
-    beyond: Callable[[str, tuple[Target, ...], tuple[Target, ...]], tuple[Target, ...]]
-    pointless: Callable[[Target, str], bool]
-    relay: Callable[[str, str], Relay | None]
-    stands: Callable[[Principal], bool]
-
-
-class Assumption(NamedTuple):
-    """What is taken for granted. ``kinds``: evidence that the first device shows, None for all that binds it.
-    ``attributes``: roles in its certificate. ``any_role``: the certificates of the others have every role that a rule
-    names. ``open``: the hours that are open, None for all. ``now``: seconds since 1970, by which monitors end."""
-
-    kinds: tuple[str, ...] | None = None
-    attributes: frozenset[str] = frozenset()
-    any_role: bool = False
-    open: frozenset[str] | None = None
-    now: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """``who`` may do ``what`` to ``to``, because of ``rule``. A message that is passed on goes ``through`` a broker,
-    and ``heard`` is the rule by which ``to`` hears it. ``who`` changes ``to`` by it if ``changes``."""
-
-    who: str
-    to: str
-    protocol: str
-    what: str
-    changes: bool
-    rule: RuleRef
-    door: str
-    through: str | None = None
-    heard: RuleRef | None = None
-    conditions: tuple[str, ...] = ()
-
-
-class Grant(NamedTuple):
-    """``principal`` as it shows itself at ``door``. ``target`` None: anything, because the device is only watched."""
-
-    principal: Principal
-    door: Door
-    target: Target | None
-    rule: RuleRef
-    conditions: tuple[str, ...]
-
-    @property
-    def changes(self) -> bool:
-        return self.target is None or self.target.changes
-
-    @property
-    def implied(self) -> bool:
-        """Another line of the rule brings it along: it is not told besides."""
-        return bool(getattr(self.target, "implied", False))
-
-    @property
-    def what(self) -> str:
-        return ANYTHING if self.target is None else self.target.describe()
+    from proxy.policy.way import Assumption, Relay, Words
 
 
 class Ways:
@@ -117,6 +33,10 @@ class Ways:
         self._lenient = lenient(plan.surfaces, assumption.now)
         self._hours = {one.name: one.describe() for one in plan.hours}
         self._known: dict[tuple[str, str, str], tuple[Grant, ...]] = {}
+        self._heard: dict[tuple[str, str], tuple[Grant, ...]] = {}
+        self._names_of: dict[str, frozenset[str]] = {}
+        self._speakers: dict[str, frozenset[str]] = {}
+        self._every_role = frozenset((NULL_ROLE, *roles_in_certificates(plan.surfaces, plan.roles)))
         for surface in enforced(plan.surfaces, assumption.now):
             for rule in surface.rules:
                 for device in rule.devices:
@@ -135,31 +55,46 @@ class Ways:
                 continue
             grants = self._grants(who, device, protocol)
             written = [grant for grant in grants if not grant.implied] or grants
-            found.update((_direct(grant, broker=relay is not None), None) for grant in written)
+            found.update((direct(grant, broker=relay is not None), None) for grant in written)
             for grant in grants:
                 found.update(dict.fromkeys(() if relay is None else self._passed_on(grant, relay)))
         return tuple(found)
 
     def _passed_on(self, grant: Grant, relay: Relay) -> Iterator[Way]:
         """What comes to those who listen at the broker that ``grant`` is about."""
-        who, broker, protocol = str(grant.principal.id), grant.door.device, grant.door.protocol
-        for hearer in self._plan.devices:
-            for other in self._grants(hearer, broker, protocol) if hearer not in (who, broker) else ():
-                for passed in relay(grant.target, other.target):
-                    if self._left(grant, passed.said) and self._left(other, passed.heard):
-                        yield _relayed(grant, other, passed)
+        if grant.target is not None and not relay(grant.target, None):
+            return
+        for other in self._listeners(grant.door.device, grant.door.protocol, relay):
+            if other.principal.id == grant.principal.id:
+                continue
+            for passed in relay(grant.target, other.target):
+                if self._left(grant, passed.said) and self._left(other, passed.heard):
+                    yield relayed(grant, other, passed)
 
     def _told_by(self, broker: str, protocol: str, relay: Relay) -> Iterator[Way]:
         """A broker that is taken over says what it likes to those who listen to it."""
-        for hearer in self._plan.devices:
-            for grant in self._grants(hearer, broker, protocol) if hearer != broker else ():
-                for passed in relay(None, grant.target):
-                    if self._left(grant, passed.heard):
-                        what = passed.said.describe()
-                        yield Way(broker, hearer, protocol, what, passed.changes, grant.rule, grant.door.name)
+        for grant in self._listeners(broker, protocol, relay):
+            for passed in relay(None, grant.target):
+                if self._left(grant, passed.heard):
+                    hearer, what = str(grant.principal.id), passed.said.describe()
+                    yield Way(broker, hearer, protocol, what, passed.changes, grant.rule, grant.door.name)
+
+    def _listeners(self, broker: str, protocol: str, relay: Relay) -> tuple[Grant, ...]:
+        """The grants by which somebody hears anything there."""
+        key = broker, protocol
+        if key not in self._heard:
+            self._heard[key] = tuple(
+                grant
+                for hearer in self._plan.devices
+                for grant in (self._grants(hearer, broker, protocol) if hearer != broker else ())
+                if relay(None, grant.target)
+            )
+        return self._heard[key]
 
     def _grants(self, who: str, device: str, protocol: str) -> tuple[Grant, ...]:
         key = who, device, protocol
+        if key not in self._known and device not in self._lenient and self._called(who).isdisjoint(self._named(device)):
+            self._known[key] = ()
         if key not in self._known:
             found: dict[tuple[object, ...], Grant] = {}
             for door in self._plan.doors:
@@ -172,21 +107,34 @@ class Ways:
 
     def _speaker(self, who: str, door: Door) -> Principal | None:
         """``who`` as it can show itself at a door, or None if it gets no further there."""
-        mine = who == self._start
         kinds = {*bound_kinds(self._plan.devices[who])}
-        if mine and self._assumption.kinds is not None:
+        if who == self._start and self._assumption.kinds is not None:
             kinds &= {*self._assumption.kinds}
         if not door.secured:
             kinds.discard("x509")
             return assumed(who, self._plan.devices, kinds) if kinds else None
         if "x509" not in kinds:
             return None
-        roles = self._assumption.attributes if mine else frozenset[str]()
-        roles = roles or (self._every_role() if self._assumption.any_role else frozenset((NULL_ROLE,)))
-        return assumed("+".join((who, *sorted(roles))), self._plan.devices, kinds)
+        return assumed("+".join((who, *sorted(self._roles(who)))), self._plan.devices, kinds)
 
-    def _every_role(self) -> frozenset[str]:
-        return frozenset((NULL_ROLE, *roles_in_certificates(self._plan.surfaces, self._plan.roles)))
+    def _roles(self, who: str) -> frozenset[str]:
+        """What its certificate says besides its name."""
+        if who == self._start and self._assumption.attributes:
+            return self._assumption.attributes
+        return self._every_role if self._assumption.any_role else frozenset((NULL_ROLE,))
+
+    def _called(self, who: str) -> frozenset[str]:
+        """All that rules may call it, whatever it shows."""
+        if who not in self._names_of:
+            self._names_of[who] = self._names(Principal(who, self._roles(who)))
+        return self._names_of[who]
+
+    def _named(self, device: str) -> frozenset[str]:
+        """All whom rules about a device name."""
+        if device not in self._speakers:
+            rules = (rule for _, rule in self._rules.get(device, ()))
+            self._speakers[device] = frozenset(name for rule in rules for name in rule.speakers)
+        return self._speakers[device]
 
     def _through(self, door: Door, principal: Principal) -> Iterator[Grant]:
         device = door.device
@@ -231,8 +179,8 @@ class Ways:
         hours = " or ".join(f"{name} ({self._hours[name]})" if name in self._hours else name for name in rule.when)
         return (
             *((f"needs {', '.join(sorted(rule.needs))}",) if rule.needs else ()),
-            *((f"at most {_often(rule.rate)}",) if rule.rate is not None else ()),
-            *((f"all together at most {_often(rule.budget)}",) if rule.budget is not None else ()),
+            *((f"at most {often(rule.rate)}",) if rule.rate is not None else ()),
+            *((f"all together at most {often(rule.budget)}",) if rule.budget is not None else ()),
             *((f"during {hours}",) if hours else ()),
             *(f"while {one.describe()}" for one in rule.whilst),
         )
@@ -243,38 +191,3 @@ def roles_in_certificates(surfaces: Iterable[Surface], roles: Iterable[Role]) ->
     named = [name for surface in surfaces for rule in surface.rules for name in rule.speakers]
     named += [name for role in roles for name in role.members]
     return tuple(sorted({name for name in named if name.startswith(MBAPS)}))
-
-
-def _direct(grant: Grant, *, broker: bool) -> Way:
-    """A broker hands on what it is told and is not changed by it."""
-    return Way(
-        who=str(grant.principal.id),
-        to=grant.door.device,
-        protocol=grant.door.protocol,
-        what=grant.what,
-        changes=grant.changes and not broker,
-        rule=grant.rule,
-        door=grant.door.name,
-        conditions=grant.conditions,
-    )
-
-
-def _relayed(grant: Grant, other: Grant, passed: Passed) -> Way:
-    """What one who has ``grant`` says and one who has ``other`` hears."""
-    hearer = str(other.principal.id)
-    return Way(
-        who=str(grant.principal.id),
-        to=hearer,
-        protocol=grant.door.protocol,
-        what=passed.said.describe(),
-        changes=passed.changes,
-        rule=grant.rule,
-        door=grant.door.name,
-        through=grant.door.device,
-        heard=other.rule,
-        conditions=(*grant.conditions, *(f"for {hearer}: {one}" for one in other.conditions)),
-    )
-
-
-def _often(rate: Rate) -> str:
-    return f"{rate.count} in {rate.seconds:g} s"

@@ -16,7 +16,7 @@ from proxy.identity.sources.mac_ip import MacIp
 from proxy.identity.sources.x509 import X509
 from proxy.policy.compile import compile_policy
 from proxy.policy.plan import Door, Plan
-from proxy.policy.ways import Words
+from proxy.policy.way import Words
 from proxy.protocols.modbus.actions import Call, Span
 from proxy.protocols.modbus.spec import PROTOCOL as MODBUS
 from proxy.protocols.mqtt.actions import Connect, Message, Subscription
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from proxy.core.action import Action, Target
     from proxy.core.principal import Principal
     from proxy.policy.reach import Search
-    from proxy.policy.ways import Relay
+    from proxy.policy.way import Relay
 
 SITE = "toys"
 SPECS = {"modbus": MODBUS, "mqtt": MQTT}

@@ -13,7 +13,7 @@ import pytest
 
 from proxy.cli.main import run
 from proxy.policy.reach import Reach, Search, leaves, reach
-from proxy.policy.ways import Assumption
+from proxy.policy.way import Assumption
 from tests.policy.reach_world import by_asking, words, world
 
 LINES = Path(__file__).parent / "lines"

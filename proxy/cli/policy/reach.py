@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from proxy.core.principal import Principal
     from proxy.policy.plan import Plan
     from proxy.policy.reach import Reach
-    from proxy.policy.ways import Assumption, Relay, Words
+    from proxy.policy.way import Assumption, Relay, Words
     from proxy.site import Site
 
 
@@ -90,7 +90,7 @@ def _check_names(site: Site, start: str, roles: Sequence[str]) -> None:
 def _assumption(
     site: Site, evidence: tuple[str, ...], roles: Sequence[str], any_role: bool, at: str | None
 ) -> Assumption:
-    from proxy.policy.ways import Assumption
+    from proxy.policy.way import Assumption
 
     kinds = tuple(kind for kind in evidence if kind != "none") if evidence else None
     if at is None:
@@ -120,7 +120,7 @@ def _plan(site: Site) -> Plan:
 
 def _words(site: Site) -> Words:
     from proxy.identity.identify import refusal
-    from proxy.policy.ways import Words
+    from proxy.policy.way import Words
     from proxy.site.outright import pointless_at
 
     known = protocols()
