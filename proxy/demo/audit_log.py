@@ -16,6 +16,7 @@ PATIENCE = 3.0
 """Seconds to wait for a record: the gateway writes within a second what it sums up, else within about 30 ms."""
 LOOK = 0.01
 KEPT = 2000
+UNKNOWN = "BH-1001"
 
 
 class AuditLog:
@@ -34,7 +35,7 @@ class AuditLog:
         while True:
             self._follow()
             found = [record for record in self._records if record.get("peer") in peers]
-            ended = {peer for peer in peers if _is_over([r for r in found if r["peer"] == peer])}
+            ended = {record["peer"] for record in found if _is_last(record)}
             if ended >= set(peers) or time.monotonic() > until:
                 return found
             time.sleep(LOOK)
@@ -63,9 +64,8 @@ class AuditLog:
         self._fresh = [*self._fresh, *fresh][-KEPT:]
 
 
-def _is_over(records: list[Fields]) -> bool:
-    """A refused `connect` is the last of a connection unless more follows: on mbaps it stays, and is refused message
-    by message."""
-    if any(record["what"] == "close" for record in records):
-        return True
-    return len(records) == 1 and records[0]["what"] == "connect" and records[0].get("verdict") != "allow"
+def _is_last(record: Fields) -> bool:
+    if record["what"] != "connect" or record.get("verdict") == "allow":
+        return bool(record["what"] == "close")
+    # On mbaps a certificate that nobody knows is answered, message by message, and its link ends later (R-31).
+    return not (record.get("protocol") == "modbus" and record.get("reason") == UNKNOWN and record.get("evidence"))

@@ -53,6 +53,24 @@ def test_a_port_that_is_used_again_is_another_connection(tmp_path: Path) -> None
     assert len(log.refresh()) == 3
 
 
+STRANGER = line("connect", verdict="refuse", reason="BH-1001", protocol="modbus", evidence=["x509"])
+"""On mbaps its link stays."""
+
+
+def test_a_stranger_who_is_answered_is_not_gone_yet(tmp_path: Path) -> None:
+    segment, log = tmp_path / "1.jsonl", AuditLog(tmp_path)
+    segment.write_text(STRANGER)
+
+    def end() -> None:
+        with segment.open("a") as file:
+            file.write(line("refuse", reason="BH-1201") + line("close", allowed={"c/r": 1}))
+
+    later = threading.Timer(0.2, end)
+    later.start()
+    assert [record["what"] for record in log.of({PEER})] == ["connect", "refuse", "close"]
+    later.join()
+
+
 @pytest.mark.parametrize("last", [line("close"), line("connect", verdict="refuse", reason="BH-1001"), line("connect")])
 def test_it_waits_for_the_last_record_of_each_connection(tmp_path: Path, last: str) -> None:
     segment, log = tmp_path / "1.jsonl", AuditLog(tmp_path)

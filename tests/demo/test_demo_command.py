@@ -53,7 +53,7 @@ def test_once_every_step_is_as_expected(tmp_path: Path) -> None:
     assert [step for step in result["steps"] if not step["ok"]] == []
     assert result["ok"] is True
     assert ran.returncode == 0
-    assert len(result["steps"]) >= 60
+    assert len(result["steps"]) >= 69
     assert set(result) == {"steps", "ok"}
     assert all(set(step) == {"name", "expected", "observed", "ok"} for step in result["steps"])
     assert all(step["expected"] and step["observed"] for step in result["steps"])
@@ -108,6 +108,21 @@ def test_at_the_broker_as_well(tmp_path: Path) -> None:
     foreign = "bottling/hall-1/line-2/cell-3/sensor-3-1/temperature"
     assert f"PUBLISH {foreign} qos 1" in wrong["intruder as sensor: another sensor's topic"]
     assert "CONNECT mes:sensor-3-1" in wrong["intruder as MES: takes sensor-3-1's client id"]
+    assert ran.returncode == 1
+
+
+def test_a_gateway_that_asks_nobody_about_a_widening_turns_it_red(tmp_path: Path) -> None:
+    config = site_with(tmp_path)
+    with config.open("a") as file:
+        file.write("policy: { require_ack: false }\n")
+    text = config.read_text().replace("\n...\n", "\n")
+    config.write_text(text + "...\n")
+    ran = demo("--once", "-o", "json", "--config", str(config), folder=tmp_path)
+    result = json.loads(ran.stdout)
+    wrong = {step["name"]: step["observed"] for step in result["steps"] if not step["ok"]}
+    back = "anna (Operator): has it back, once acknowledged"
+    assert set(wrong) == {back, "the PLC: its whole record, byte for byte"}
+    assert "PLC received 2 frames" in wrong[back] and "the files are taken" in wrong[back]
     assert ran.returncode == 1
 
 
