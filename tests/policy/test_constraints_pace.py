@@ -182,3 +182,13 @@ def test_a_scaled_value_may_move_by_its_step() -> None:
     on = stepping(0.1)
     on.see(3, 0.7)
     assert on.ask(write(3, 0.8)).allowed  # type: ignore[arg-type]
+
+
+def test_a_value_that_may_have_been_there_counts_for_a_minute_after_it_is_settled() -> None:
+    on = stepping(None, 30)
+    on.see(3, 0)
+    assert on.ask(write(3, 25)).allowed, "and nobody ever hears what became of it"
+    assert on.confirmed(write(3, -5), after=100.0).allowed
+    assert on.confirmed(write(3, -5)).allowed
+    assert on.confirmed(write(3, -6)).reason is Reason.VALUE_OUTSIDE, "31 from 25"
+    assert on.confirmed(write(3, -6), after=62.0).allowed
