@@ -70,7 +70,7 @@ def command(
         lines += _untouched(covered, folder) if show_coverage or low else []
         click.echo("\n".join([*lines, _summary(results, covered)]))
     if low:
-        click.echo(f"coverage is {covered.percent:.1f} %, which is less than {min_coverage:g} %", err=True)
+        click.echo(f"coverage is {covered.percent:g} %, which is less than {min_coverage:g} %", err=True)
     return FINDINGS if failed or low else DONE
 
 
@@ -144,7 +144,7 @@ def _summary(results: Sequence[Result], covered: Coverage) -> str:
     failed = len(results) - passed
     tests = f"{len(results)} test{'s' * (len(results) != 1)}: {passed} passed"
     bad = f", {failed} failed" if failed else ""
-    return f"{tests}{bad}; {covered.touched} of {covered.total} rules and nevers touched ({covered.percent:.0f} %)"
+    return f"{tests}{bad}; {covered.touched} of {covered.total} rules and nevers touched ({covered.percent:g} %)"
 
 
 def _data(asked: Sequence[Named], results: Sequence[Result], covered: Coverage) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _data(asked: Sequence[Named], results: Sequence[Result], covered: Coverage) 
         "coverage": {
             "rules": covered.total,
             "touched": covered.touched,
-            "percent": round(covered.percent, 1),
+            "percent": covered.percent,
             "untouched": [_ref(ref) for ref in covered.untouched],
         },
     }
