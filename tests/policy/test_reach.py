@@ -154,6 +154,39 @@ def test_what_two_nevers_leave_is_what_is_told(site: Site) -> None:
     assert "plc-a" not in site.ask("hmi-1")["changed"]
 
 
+def test_hours_are_open_unless_a_time_is_given(site: Site) -> None:
+    """The setpoint of cell d is for the early shift, and so is its recipe; its speed is not."""
+    whats = {}
+    for given in ((), ("--at", "2026-11-23T07:00:00+01:00"), ("--at", "2026-11-23T15:00:00+01:00")):
+        (step,) = (step for step in site.ask("hmi-2", *given)["steps"] if step["device"] == "hmi-2")
+        changes = [way for way in step["may"] if way["to"] == "plc-d" and way["changes"]]
+        whats[given[1:]] = {way["rule"] for way in changes}
+        hours = [one for way in changes for one in way["conditions"] if one.startswith("during early (mon-fri ")]
+        assert len(hours) == len(whats[given[1:]] & {"cell-d/setpoint", "cell-d/recipe"})
+    assert whats[()] == whats[("2026-11-23T07:00:00+01:00",)] == {"cell-d/setpoint", "cell-d/recipe", "cell-d/speed"}
+    assert whats[("2026-11-23T15:00:00+01:00",)] == {"cell-d/speed"}
+    (step,) = (step for step in site.ask("hmi-2")["steps"] if step["device"] == "hmi-2")
+    setpoint = next(way for way in step["may"] if way["rule"] == "cell-d/setpoint")
+    assert "while plc-d modbus holding 10" in " ".join(setpoint["conditions"])
+    recipe = next(way for way in step["may"] if way["rule"] == "cell-d/recipe")
+    assert "all together at most 20 in 28800 s" in recipe["conditions"]
+
+
+def test_what_is_in_monitor_counts_as_it_is_enforced(site: Site) -> None:
+    """A monitored rule allows nothing; a surface in monitor lets everybody in who can show who he is."""
+    (step,) = (step for step in site.ask("hmi-2")["steps"] if step["device"] == "hmi-2")
+    assert "cell-c/recipe" in {way["rule"] for way in step["may"]}
+    assert "cell-c/refill" not in {way["rule"] for way in step["may"]}
+    file = site.folder / "policies/surfaces/cell-b.yaml"
+    monitor = '{ until: "2026-01-01T00:00:00+00:00", why: "new cell", then: alarm }'
+    file.write_text(file.read_text().replace("mode: enforce", f"mode: monitor\nmonitor: {monitor}"))
+    found = site.ask("drive-d")
+    way = found["changed"]["plc-b"]["path"][0]
+    assert way["rule"] == "cell-b/monitor" and way["what"] == "anything that no never forbids"
+    assert "in monitor: nothing but never is enforced" in way["conditions"]
+    assert site.ask("drive-d", "--evidence", "none")["touched"] == {}
+
+
 def test_places_are_counted(site: Site) -> None:
     sides = {side["place"]: side for side in site.ask("hmi-1")["places"]}
     enterprise = sides["packing/enterprise"]
@@ -238,7 +271,7 @@ def test_reach_is_what_asking_about_every_message_finds(request: pytest.FixtureR
     """On random small sites, with the identities that the real identifier makes of their connections."""
     campaigns = request.getfixturevalue("campaigns")
     some, none = 0, 0
-    for seed in range(campaigns.count("properties", push=30, full=1500)):
+    for seed in range(campaigns.count("properties", push=30, full=500)):
         found = world(random.Random(seed))
         for start in found.plan.devices:
             for search in SEARCHES:
