@@ -40,8 +40,15 @@ class Site:
         self.clock = Clock()
         self.checks: tuple[Check, ...] = (Check("policy", True), Check("audit", True))
         of = sources(self.clock)
-        probes = Probes(registry(of), of.heartbeat, lambda: self.checks, lambda: STATUS, frozenset({"gateway.plant"}))
+        self.reloads = False
+        self.asked = 0
+        hosts = frozenset({"gateway.plant"})
+        probes = Probes(registry(of), of.heartbeat, lambda: self.checks, lambda: STATUS, hosts, self._reload)
         self.server = AdminServer("127.0.0.1", 0, probes)
+
+    def _reload(self) -> bool:
+        self.asked += self.reloads
+        return self.reloads
 
     def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str, http.client.HTTPMessage]:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=5)
@@ -114,7 +121,7 @@ def test_only_get(site: Site, method: str) -> None:
 
 
 def test_unknown_paths_and_no_version_in_headers(site: Site) -> None:
-    for path in ("/", "/metrics/..", "//status", "/STATUS", "/-/reload"):
+    for path in ("/", "/metrics/..", "//status", "/STATUS", "/-/nothing"):
         status, _, headers = site.get(path)
         assert status == 404
         assert headers["Server"] == "bulkhead"
@@ -259,5 +266,17 @@ def test_no_secret_can_be_in_the_status() -> None:
     found = replace(STATUS).as_json()
     assert set(found) == {
         *("apiVersion", "kind", "site", "version", "config", "started", "policy", "policy_loaded"),
-        *("audit", "listeners", "devices", "modes"),
+        *("audit", "listeners", "devices", "modes", "reload", "monitors", "flows", "degraded"),
     }
+
+
+def test_a_reload_is_only_asked_for_and_not_by_a_page(site: Site) -> None:
+    """What the files may widen is acknowledged on disk. A browser says where a request comes from."""
+    assert site.get("/-/reload")[0] == 405
+    assert site.get("/-/reload", "POST")[0] == 403
+    site.reloads = True
+    assert site.get("/-/reload", "POST", Origin="http://evil.example")[0] == 403
+    assert site.get("/-/reload", "POST", **{"Sec-Fetch-Site": "cross-site"})[0] == 403
+    assert site.asked == 0
+    assert site.get("/-/reload", "POST")[0] == 202
+    assert site.asked == 1
