@@ -94,7 +94,9 @@ def test_an_address_is_not_enough_for_the_careless_rule(site: Site) -> None:
     """A command needs the proof of a key; the attacker who has taken the sensor's address alone has none."""
     site.add("line-1", CARELESS)
     assert site.ask("sensor-a", "--evidence", "address")["changed"] == {}
-    assert site.ask("sensor-a", "--evidence", "none")["touched"] == {}
+    nothing = site.ask("sensor-a", "--evidence", "none")
+    assert nothing["touched"] == {} and nothing["assumed"][0] == "sensor-a shows nothing; it poses as nobody else"
+    assert site.ask("hmi-1", "--evidence", "address")["assumed"][0].startswith("hmi-1 shows nothing"), "it is not bound"
 
 
 def test_contact_counts_where_asked(site: Site) -> None:
@@ -207,6 +209,8 @@ def test_a_broker_that_is_taken_over_commands_who_listens(site: Site) -> None:
     [
         (["hmi-9"], "no device 'hmi-9'; did you mean"),
         (["hmi-1+Operator"], "'Operator' is no role of a certificate"),
+        (["hmi-1", "--evidence", "x500"], "'x500' is none of x509, mac_ip, address, none"),
+        (["hmi-1", "--within", "packing/hall-9"], "no device is at 'packing/hall-9'; there are packing/enterprise, "),
         (["hmi-1", "--at", "noon"], "is no time with an offset"),
         (["hmi-1", "--at", "2026-12-01T06:00:00"], "is no time with an offset"),
     ],

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from proxy.policy.way import Assumption, Relay, Words
     from proxy.site import Site
 
+KINDS = ("x509", "mac_ip", "address")
+"""Evidence that this version looks at."""
+
 
 @click.command()
 @config_option
@@ -67,6 +70,7 @@ def command(
     site = open_site(config)
     start, *roles = device.split("+")
     _check_names(site, start, roles)
+    _check_place(site, within)
     assumption = _assumption(site, evidence, roles, any_role, at)
     found = reach(_plan(site), start, assumption, Search(depth, any_contact, writes), _words(site))
     _write(_shown(site, found, assumption, output), out)
@@ -87,11 +91,20 @@ def _check_names(site: Site, start: str, roles: Sequence[str]) -> None:
             raise click.UsageError(f"{role!r} is no role of a certificate; write DEVICE+mbaps:ROLE")
 
 
+def _check_place(site: Site, within: str | None) -> None:
+    """Outside of a place that is not there is everything: a slip must not look like an answer."""
+    if within is not None and not any(_is_within(device.place, within) for device in site.devices.values()):
+        known = sorted({device.place for device in site.devices.values() if device.place})
+        raise click.UsageError(f"--within: no device is at {within!r}; there are {', '.join(known)}")
+
+
 def _assumption(
     site: Site, evidence: tuple[str, ...], roles: Sequence[str], any_role: bool, at: str | None
 ) -> Assumption:
     from proxy.policy.way import Assumption
 
+    if unknown := [kind for kind in evidence if kind not in (*KINDS, "none")]:
+        raise click.UsageError(f"--evidence: {unknown[0]!r} is none of {', '.join(KINDS)}, none")
     kinds = tuple(kind for kind in evidence if kind != "none") if evidence else None
     if at is None:
         return Assumption(kinds, frozenset(roles), any_role, now=time.time())
@@ -167,7 +180,8 @@ def _assumed(site: Site, found: Reach, assumption: Assumption) -> Iterator[str]:
     from proxy.policy.assume import bound_kinds
     from proxy.policy.ways import roles_in_certificates
 
-    kinds = bound_kinds(site.devices[found.start]) if assumption.kinds is None else assumption.kinds
+    bound = bound_kinds(site.devices[found.start])
+    kinds = [kind for kind in bound if assumption.kinds is None or kind in assumption.kinds]
     role = f" with {', '.join(sorted(assumption.attributes))}" if assumption.attributes else ""
     yield f"{found.start} shows {', '.join(kinds) or 'nothing'}{role}; it poses as nobody else"
     counted = "touched" if found.search.any_contact else "changed"
