@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 Fields = dict[str, object]
 
-KINDS = ("connect", "refuse", "act", "malformed", "device", "close", "start", "stop", "reload", "monitor", "gap", "retired")
+KINDS = (
+    *("connect", "refuse", "act", "malformed", "device", "close"),
+    *("start", "stop", "reload", "monitor", "gap", "retired"),
+)
 """Every value of ``what``. The last two are the log's own: records that were lost, a segment that was removed."""
 
 TEXT_LIMIT = 200

@@ -54,7 +54,7 @@ class AuditStatus:
 class ReloadStatus:
     """The newest attempt to take the files into use, and what is in force after it. ``outcome``: ``taken``,
     ``unchanged``, ``refused``, ``pending`` or ``failed``; ``told`` says why. ``in_force`` and ``candidate`` are ids of
-    versions; ``accept`` is what acknowledges a pending widening. Of the ``seconds`` that it took, ``deciding`` went into
+    versions; ``accept`` is what acknowledges a pending widening. ``deciding``: those of the ``seconds`` that went into
     deciding live links again."""
 
     in_force: str
