@@ -89,15 +89,17 @@ class Side:
     def _clauses(self, surface: Surface | None) -> Iterator[Clause]:
         if surface is None:
             return
+        watched = [rule for rule in surface.rules if rule.monitor is not None]
         for rule in surface.nevers if self.nevers else surface.rules:
-            terms = self._terms(surface, rule)
+            terms = self._terms(surface, rule, watched)
             if terms.since < FOREVER:
                 written = (ANYBODY,) if rule.speakers is None else rule.speakers
                 own = (rule.speakers, rule.devices, rule.targets, terms)
                 yield Clause(rule.ref, written, self.speakers(written), rule.devices, rule.targets, terms, own)
 
-    def _terms(self, surface: Surface, rule: Rule | Never) -> Terms:
-        """A rule of a monitored surface comes into force together with it; a never there is in force."""
+    def _terms(self, surface: Surface, rule: Rule | Never, watched: Iterable[Rule]) -> Terms:
+        """``watched`` are the monitored rules of the surface: they take the place of others when they begin. A rule of a
+        monitored surface comes into force together with it; a never there is in force."""
         begins = since(rule.monitor)
         needs: frozenset[str] = getattr(rule, "needs", frozenset())
         if self.nevers:
@@ -115,7 +117,7 @@ class Side:
             getattr(rule, "budget", None),
             surface.writes_without_proof,
             begins,
-            min((since(one.monitor) for one in surface.rules if _replaces(one, rule.ref.name)), default=FOREVER),
+            min((since(one.monitor) for one in watched if rule.ref.name in one.replaces), default=FOREVER),
         )
 
     def speakers(self, written: tuple[str, ...]) -> frozenset[str]:
@@ -162,11 +164,6 @@ class Side:
             return tuple(targets)
         bound = (target.bound(names) for target in targets)
         return tuple(target for target in bound if self.nevers or not depends_on_names(target))
-
-
-def _replaces(rule: Rule, name: str) -> bool:
-    """A monitored rule takes the place of others when it comes into force."""
-    return rule.monitor is not None and name in rule.replaces
 
 
 def depends_on_names(target: Target) -> bool:
