@@ -98,8 +98,8 @@ class Side:
                 yield Clause(rule.ref, written, self.speakers(written), rule.devices, rule.targets, terms, own)
 
     def _terms(self, surface: Surface, rule: Rule | Never, watched: Iterable[Rule]) -> Terms:
-        """``watched`` are the monitored rules of the surface: they take the place of others when they begin. A rule of a
-        monitored surface comes into force together with it; a never there is in force."""
+        """``watched`` are the monitored rules of the surface: they take the place of others when they begin. A rule of
+        a monitored surface comes into force together with it; a never there is in force."""
         begins = since(rule.monitor)
         needs: frozenset[str] = getattr(rule, "needs", frozenset())
         if self.nevers:
