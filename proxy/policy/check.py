@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from proxy.policy.cases import run_tests
 from proxy.policy.contradiction import Contradictions
 from proxy.policy.finding import ERROR, WARNING, Finding, warn
 from proxy.policy.lacking import nameless, unprovable
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from proxy.core.inventory import Device
     from proxy.core.surface import Role, Rule, Surface
 
-__all__ = ["ERROR", "WARNING", "Finding", "lint", "run_tests"]
+__all__ = ["ERROR", "WARNING", "Finding", "lint"]
 
 Pointless = Callable[["Target", str], "tuple[str, str] | None"]
 """Why a target comes to nothing at a device by the protocol's own word, and how to mend it."""

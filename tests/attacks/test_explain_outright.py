@@ -8,7 +8,7 @@ from proxy.core.inventory import Device
 from proxy.core.origin import Origin, RuleRef
 from proxy.core.reason import Reason
 from proxy.core.surface import Rule, RuleTest, Surface
-from proxy.policy.check import run_tests
+from proxy.policy.cases import run_tests
 from proxy.policy.compile import compile_policy
 from proxy.protocols.modbus import PROTOCOL
 from proxy.protocols.modbus.service import ModbusService

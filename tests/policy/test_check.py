@@ -11,7 +11,8 @@ import pytest
 from proxy.core.inventory import Bindings
 from proxy.core.process import Point, Predicate
 from proxy.core.surface import Monitor, Rate, RuleTest
-from proxy.policy.check import lint, run_tests
+from proxy.policy.cases import run_tests
+from proxy.policy.check import lint
 from proxy.policy.compile import compile_policy
 from proxy.protocols.modbus.targets import Functions, Spans
 from proxy.protocols.mqtt.filters import Filter

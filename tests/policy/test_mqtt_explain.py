@@ -10,7 +10,8 @@ import yaml
 from proxy.core.inventory import Bindings, Device
 from proxy.core.surface import RuleTest
 from proxy.policy.assume import assumed
-from proxy.policy.check import lint, run_tests
+from proxy.policy.cases import run_tests
+from proxy.policy.check import lint
 from proxy.policy.compile import compile_policy
 from proxy.policy.explain import explain
 from proxy.policy.suggest import Grammar, Question
