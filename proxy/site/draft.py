@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from proxy.core.origin import Origin
-from proxy.site.files import Unusable, read_text
+from proxy.site.files import Unusable
 from proxy.site.names import is_id
 from proxy.site.problem import Finding, Problem
+from proxy.site.readers import parsed
 from proxy.site.translate import Told, tell
-from proxy.site.yaml import Document, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
     from proxy.protocols.base import Report
     from proxy.site.problem import Collector
+    from proxy.site.readers import Parsed
+    from proxy.site.yaml import Document
 
 Path = tuple[str | int, ...]
 MOST_TOLD = 1000
@@ -102,20 +103,18 @@ class Draft(Generic[ShapeT]):
         return name if isinstance(name, str) and is_id(name) else PurePath(self.voice.file).stem
 
 
-def read_document(path: FilePath, voice: Voice) -> Document | None:
-    """Open, read and parse strictly. None after a report; the voice knows the lines from here on."""
-
-    def report(place: tuple[int, int], where: Path, wrong: str, mend: str) -> None:
-        voice.collector.add(Problem(Finding.NOT_STRICT, Origin(voice.file, *place), where, wrong, mend))
-
+def read_document(path: FilePath, voice: Voice, ahead: Parsed | None = None) -> Document | None:
+    """Open, read and parse strictly, unless that was done ``ahead``. None after a report; the voice knows the lines
+    from here on."""
     try:
-        text = read_text(path)
+        found = ahead or parsed(path)
     except Unusable as fault:
         origin = Origin(voice.file, fault.line, 1)
         voice.collector.add(Problem(fault.finding, origin, (), f"the file {fault.wrong}", fault.mend))
         return None
-    voice.hashed = hashlib.sha256(text.encode()).digest()
-    voice.document = parse(text, report)
+    for place, where, wrong, mend in found.told:
+        voice.collector.add(Problem(Finding.NOT_STRICT, Origin(voice.file, *place), where, wrong, mend))
+    voice.hashed, voice.document = found.hashed, found.document
     return voice.document
 
 

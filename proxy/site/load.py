@@ -26,6 +26,7 @@ from proxy.site.names import bind
 from proxy.site.policies import Roles, SurfaceBuilder
 from proxy.site.problem import Collector, Finding, Problem
 from proxy.site.questions import Cases
+from proxy.site.readers import parsed_ahead
 from proxy.site.shapes import Shapes, SiteShape
 
 if TYPE_CHECKING:
@@ -177,9 +178,10 @@ class _Loader:
         names = self._list(folder)
         if not names and not optional:
             self._error(Finding.MISSING, folder, "holds no .yaml file", "an empty folder is never 'no policy': add one")
-        for name in names or ():
+        place = self._folder / folder
+        for name, ahead in zip(names or (), parsed_ahead(place, names or ()), strict=True):
             voice = Voice(f"{folder}/{name}", self.collector)
-            document = read_document(self._folder / folder / name, voice)
+            document = read_document(place / name, voice, ahead)
             draft: Draft[ShapeT] = Draft(voice, None) if document is None else shaped(document, voice, shape)
             self._note(draft, folder)
             yield draft
