@@ -57,10 +57,13 @@ class Lane:
 
 
 class Layout(NamedTuple):
+    """``gutter``: pixels between two columns of devices. ``omitted``: devices of lanes that are not drawn."""
+
     edges: tuple[Edge, ...]
     boxes: Mapping[str, Box]
     places: tuple[tuple[str, Box], ...]
     lanes: tuple[tuple[Lane, Box], ...]
+    gutter: float
     omitted: int
     bottom: float
 
@@ -112,7 +115,7 @@ def lay_out(reach: Reach, plan: Plan, top: float) -> Layout:
         places.append((place, Box(MARGIN, began, WIDTH - 2 * MARGIN, y - began)))
         y += PAD
     omitted = sum(len(lane.idle) for lane in idle[MOST_IDLE_LANES:])
-    return Layout(arrows, boxes, tuple(places), tuple(placed), omitted, y)
+    return Layout(arrows, boxes, tuple(places), tuple(placed), step - width, omitted, y)
 
 
 def _columns(start: str, arrows: Iterable[Edge]) -> dict[str, int]:

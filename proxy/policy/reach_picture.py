@@ -10,7 +10,7 @@ import textwrap
 from html import escape
 from typing import TYPE_CHECKING
 
-from proxy.policy.reach_layout import MARGIN, PAD, WIDTH, Box, lay_out
+from proxy.policy.reach_layout import MARGIN, PAD, ROW, WIDTH, Box, lay_out
 from proxy.policy.reach_report import CHANGE, TOUCH, because, grouped, summary
 
 if TYPE_CHECKING:
@@ -137,11 +137,15 @@ def _arrows(layout: Layout) -> Iterator[str]:
             del pairs[0]
         direct.update(pairs)
         for who, to in pairs:
-            line, at = _curve(layout.boxes[who], layout.boxes[to], arrivals.get(to, 0))
-            arrivals[to] = arrivals.get(to, 0) + 1
+            one, other = layout.boxes[who], layout.boxes[to]
+            back = other.x <= one.x + one.width
+            before = arrivals.get(to, 0)
+            line, at = _back(one, other, before) if back else _curve(one, other, before, layout.gutter)
+            arrivals[to] = before + 1
             style, head = ("change", "change") if edge.changes else ("arrow", "touch")
             yield f'<path class="{style}" marker-end="url(#{head})" d="{line}"/>'
-            numbers += [_words(at[0] - 2, at[1] - 13, _verb(edge), "verb", middle=True), *_number(edge, *at)]
+            beside = (at[0] + 14, at[1] + 4) if back else (at[0] - 2, at[1] - 13)
+            numbers += [_words(*beside, _verb(edge), "verb", middle=not back), *_number(edge, *at)]
     yield from numbers
 
 
@@ -149,18 +153,26 @@ def _verb(edge: Edge) -> str:
     return edge.ways[0].what.partition(" ")[0]
 
 
-def _curve(one: Box, other: Box, before: int) -> tuple[str, tuple[float, float]]:
+def _curve(one: Box, other: Box, before: int, gutter: float) -> tuple[str, tuple[float, float]]:
     """From the right edge of one to the left edge of the other, with the place of its number; what arrives at one
-    device is spread. ``before``: how many arrows arrive there already."""
-    spread = (0, -14, 14)[before % 3]
+    device is spread. ``before``: how many arrows arrive there already. Past other columns it runs between the rows, and
+    turns in the gutter in front of where it goes, so that it seems to come from nobody else."""
     x1, y1 = one.x + one.width, one.y + one.height / 2
-    x2, y2 = other.x, other.y + other.height / 2 + spread
-    if x2 > x1:
-        end = x2 - STRAIGHT
-        bend = max(12.0, (end - x1) * 0.6)
-        line = f"M{x1:.0f} {y1:.0f} C{x1 + bend:.0f} {y1:.0f} {end - bend:.0f} {y2:.0f} {end:.0f} {y2:.0f} H{x2:.0f}"
-        return line, (x2 - 28, y2)
-    x1, x2 = one.x + one.width / 2, other.x + other.width / 2 + spread
+    x2, y2 = other.x, other.y + other.height / 2 + (0, -14, 14)[before % 3]
+    line = f"M{x1:.0f} {y1:.0f}"
+    turn = x2 - gutter
+    if turn > x1 + 1:
+        y1 += ROW / 2
+        line += f" C{x1 + 14:.0f} {y1 - ROW / 2:.0f} {x1 + 8:.0f} {y1:.0f} {x1 + 24:.0f} {y1:.0f} H{turn:.0f}"
+    end = x2 - STRAIGHT
+    bend = max(12.0, (end - turn) * 0.6)
+    line += f" C{turn + bend:.0f} {y1:.0f} {end - bend:.0f} {y2:.0f} {end:.0f} {y2:.0f} H{x2:.0f}"
+    return line, (x2 - 28, y2)
+
+
+def _back(one: Box, other: Box, before: int) -> tuple[str, tuple[float, float]]:
+    """To a column further left, or in the same one: from above or below."""
+    x1, x2 = one.x + one.width / 2, other.x + other.width / 2 + (0, -14, 14)[before % 3]
     y1, y2 = (one.y, other.y + other.height) if one.y > other.y else (one.y + one.height, other.y)
     turn = (y1 + y2) / 2
     line = f"M{x1:.0f} {y1:.0f} C{x1:.0f} {turn:.0f} {x2:.0f} {turn:.0f} {x2:.0f} {y2:.0f}"
