@@ -35,11 +35,11 @@ def local(wall: float, zone: str | None) -> str:
 
 
 def opening(policy: Policy, rule: Rule, wall: float) -> str:
-    """When the first of the rule's hours opens that are closed at ``wall``."""
+    """When the first of the rule's hours opens, all of which are closed at ``wall``."""
     found = [
         (at, one.name, getattr(one, "zone", None))
         for one in policy.hours
-        if one.name in rule.when and not one.open_at(wall) and (at := one.next_change(wall)) is not None
+        if one.name in rule.when and (at := one.next_change(wall)) is not None
     ]
     if not found:
         return f"name other hours in rule {rule.ref.name} ({rule.ref.origin}): its own never open again"

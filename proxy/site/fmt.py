@@ -76,12 +76,17 @@ def formatted(text: str) -> str:
         file = read(text)
         _order(file.top, (next((kind for kind in _KINDS if kind in value), ""),))
         made = "\n".join(_file(file)) + "\n"
-        same = _value(made) == value and sorted(comments(made)) == sorted(comments(text))
+        same = says_the_same(text, made)
     except (Lost, Unfit) as fault:
         raise Unfit(f"cannot be formatted: {fault}") from fault
-    if not same or _exact(_value(made)) != _exact(value):
+    if not same:
         raise Unfit("formatting would change what it says; that is a fault of Bulkhead: report it")
     return made
+
+
+def says_the_same(before: str, after: str) -> bool:
+    """The strict reader finds the same values, of the same types, and no comment is lost. Raises Unfit."""
+    return _exact(_value(before)) == _exact(_value(after)) and sorted(comments(before)) == sorted(comments(after))
 
 
 def _value(text: str) -> dict[str, object]:

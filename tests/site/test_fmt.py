@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.site.fmt import WIDTH, Unfit, formatted
+from proxy.site.fmt import WIDTH, Unfit, formatted, says_the_same
 from proxy.site.yaml import parse
 from tests.site.yaml_writer import TREES, Writer
 
@@ -174,3 +174,21 @@ def test_a_file_with_a_fault_is_left_alone(text: str, place: tuple[int, int], sa
         formatted(text)
     assert says in str(unfit.value)
     assert unfit.value.place == place
+
+
+@pytest.mark.parametrize(
+    ("after", "same"),
+    [
+        ("# one\na: 1\nb: [x]  # two\n", True),
+        ("b: [x]  # one\na: 1  # two\n", True),
+        ("# one\na: 1\nb: [x]\n", False),
+        ("# one\na: 1\nb: [x]  # two\n# two\n", False),
+        ("# one\na: 1\nb: [y]  # two\n", False),
+        ("# one\na: 1\nb: x  # two\n", False),
+        ("# one\na: true\nb: [x]  # two\n", False),
+        ("# one\na: 1.0\nb: [x]  # two\n", False),
+        ("# one\nb: [x]  # two\n", False),
+    ],
+)
+def test_what_is_written_is_held_against_what_was_there(after: str, same: bool) -> None:
+    assert says_the_same("# one\na: 1\nb: [x]  # two\n", after) == same
