@@ -183,7 +183,7 @@ def test_a_file_with_a_fault_is_left_alone(text: str, place: tuple[int, int], sa
         ("b: [x]  # one\na: 1  # two\n", True),
         ("# one\na: 1\nb: [x]\n", False),
         ("# one\na: 1\nb: [x]  # two\n# two\n", False),
-        ("# one\na: 1\nb: [y]  # two\n", False),
+        ("# one\na: 1\nb: [z]  # two\n", False),
         ("# one\na: 1\nb: x  # two\n", False),
         ("# one\na: true\nb: [x]  # two\n", False),
         ("# one\na: 1.0\nb: [x]  # two\n", False),
