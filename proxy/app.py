@@ -99,6 +99,7 @@ class App:
             call_soon=self._loop.call_soon_threadsafe,
         )
         self._book = Book()
+        self._flush_at = 0.0
         self._flows = FlowStore(site.state / FLOWS, _text_with(protocols), world.wall)
         self._journal = AuditJournal(
             self._audit, self._counters, self._live.policy.digest, world.clock, world.wall, self._book
@@ -177,20 +178,16 @@ class App:
         await asyncio.to_thread(self._admin.stop)
 
     async def _keep(self) -> None:
-        """Looks at the clock and at the deny list, and pats the watchdog, from the loop that it watches."""
-        pat = flush = 0.0
+        """What is due now and then: the clock, the deny list, the flows, the watchdog; from the loop that it watches."""
+        pat = 0.0
         while True:
             await asyncio.sleep(self._until_next_look())
+            for duty in (self._look_at_clock, self._look_at_deny_list, self._look_at_flows):
+                try:
+                    await duty()
+                except Exception:  # no thread to be had, or a bug: neither the next duty nor the next look may suffer
+                    _log.exception("%s failed; it is tried again", duty.__name__)
             now = self._world.clock()
-            try:
-                await self._look_at_clock()
-                await self._look_at_deny_list()
-                self._journal.gather()
-                if now >= flush:
-                    flush = now + FLUSH
-                    self._flows.flush(self._book)
-            except Exception:  # no thread to be had, or a bug: it must not be the last look, or nobody is revoked again
-                _log.exception("looking at the deny list and the clock failed; it is tried again")
             if self._service_manager.watchdog and now >= pat:
                 pat = now + self._service_manager.watchdog / 3
                 self._service_manager.tell("WATCHDOG=1")
@@ -211,6 +208,13 @@ class App:
             # In a thread: a list of 10,000 takes 0.2 s to parse, and the swap is one assignment.
             problem = await asyncio.to_thread(self._revoked.reload)
             await self._revoked_anew(problem)
+
+    async def _look_at_flows(self) -> None:
+        """Those of some links into the book, and the book now and then to disk."""
+        self._journal.gather()
+        if (now := self._world.clock()) >= self._flush_at:
+            self._flush_at = now + FLUSH
+            self._flows.flush(self._book)
 
     async def _revoked_anew(self, problem: RevocationError | None) -> None:
         if problem is not None:
