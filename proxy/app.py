@@ -178,24 +178,24 @@ class App:
         await asyncio.to_thread(self._admin.stop)
 
     async def _keep(self) -> None:
-        """What is due now and then: the clock, the deny list, the flows, the watchdog; from the loop that it watches."""
+        """What is due now and then: the clock, deny list, flows and watchdog, from the loop that it watches."""
         pat = 0.0
         while True:
-            await asyncio.sleep(self._until_next_look())
-            for duty in (self._look_at_clock, self._look_at_deny_list, self._look_at_flows):
+            for duty in (self._wait, self._look_at_clock, self._look_at_deny_list, self._look_at_flows):
                 try:
                     await duty()
                 except Exception:  # no thread to be had, or a bug: neither the next duty nor the next look may suffer
                     _log.exception("%s failed; it is tried again", duty.__name__)
+                    await asyncio.sleep(POLL)
             now = self._world.clock()
             if self._service_manager.watchdog and now >= pat:
                 pat = now + self._service_manager.watchdog / 3
                 self._service_manager.tell("WATCHDOG=1")
 
-    def _until_next_look(self) -> float:
-        """Not later than hours open or close: what they end is cut at that moment."""
+    async def _wait(self) -> None:
+        """Not longer than until hours open or close: what they end is cut at that moment."""
         change = self._live.next_look()
-        return POLL if change is None else min(POLL, max(0.001, change - self._world.wall()))
+        await asyncio.sleep(POLL if change is None else min(POLL, max(0.001, change - self._world.wall())))
 
     async def _look_at_clock(self) -> None:
         if concerned := self._live.look():

@@ -60,7 +60,7 @@ async def test_a_fault_in_one_duty_does_not_keep_the_others_from_being_done(plc:
     def broken() -> frozenset[str]:
         raise MemoryError
 
-    app._live.look = broken  # type: ignore[method-assign]
+    app._live.look = app._live.next_look = broken  # type: ignore[method-assign, assignment]
     app.start()
     stop = asyncio.Event()
     running = asyncio.ensure_future(app.run(stop))
