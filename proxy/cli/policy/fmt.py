@@ -14,6 +14,7 @@ import click
 from proxy.cli.exits import DONE, ENVIRONMENT, FINDINGS
 from proxy.cli.report import API_VERSION
 from proxy.cli.site import config_option, find_config
+from proxy.telemetry.logs import printable
 
 FOLDERS = ("policies/*/*.yaml", "fingerprints/*/*.yaml")
 
@@ -56,7 +57,7 @@ def command(config: Path | None, check: bool, diff: bool, output: str, files: tu
             _tell(one, dry, diff)
     for one in done:
         if one.wrong:
-            click.echo(f"{one.path}:{one.wrong}", err=True)
+            click.echo(printable(f"{one.path}:{one.wrong}"), err=True)
     if worst := max(one.code for one in done) if done else DONE:
         return worst
     return FINDINGS if check and any(one.changed for one in done) else DONE
@@ -115,7 +116,7 @@ def _tell(one: Formatted, dry: bool, diff: bool) -> None:
         lines = difflib.unified_diff(one.before.splitlines(), one.after.splitlines(), str(one.path), str(one.path))
         click.echo("\n".join(line.rstrip("\n") for line in lines))
     else:
-        click.echo(f"{one.path}: {'would change' if dry else 'formatted'}")
+        click.echo(printable(f"{one.path}: {'would change' if dry else 'formatted'}"))
 
 
 def _data(done: list[Formatted], dry: bool) -> dict[str, object]:

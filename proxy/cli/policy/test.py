@@ -14,6 +14,7 @@ import click
 from proxy.cli.exits import DONE, FINDINGS
 from proxy.cli.report import API_VERSION
 from proxy.cli.site import config_option, find_config, open_site, protocols
+from proxy.telemetry.logs import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,8 @@ def command(
         folder = find_config(config).parent
         lines = [line for result in failed for line in _failure(result, folder)]
         lines += _untouched(covered, folder) if show_coverage or low else []
-        click.echo("\n".join([*lines, _summary(results, covered)]))
+        lines.append(_summary(results, covered))
+        click.echo("\n".join(printable(line, limit=4096) for line in lines))
     if low:
         click.echo(f"coverage is {covered.percent:g} %, which is less than {min_coverage:g} %", err=True)
     return FINDINGS if failed or low else DONE
