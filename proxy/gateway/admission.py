@@ -13,6 +13,7 @@ from proxy.core.reason import Reason
 
 if TYPE_CHECKING:
     from proxy.core.facts import CertificateFacts, ConnFacts
+    from proxy.core.origin import RuleRef
     from proxy.core.principal import Principal
     from proxy.core.process import Point
     from proxy.gateway.ports import Entrance, Judges
@@ -70,7 +71,7 @@ class Admission:
         """Seconds until it is out of date, not below 0."""
         return max(0.0, certificate.not_after - self._judges.wall())
 
-    def again(self, facts: ConnFacts, known: Principal, before: Authority) -> Entry:
+    def again(self, facts: ConnFacts, known: Principal, let_in: RuleRef | None) -> Entry:
         """A link that is open, judged once more under what is in force now. What it would be refused with is why it
         ends, and the rule that had let it in is named."""
         principal = self._judges.identify(facts)
@@ -81,9 +82,8 @@ class Admission:
             return Entry(facts, principal, None, Reason.IDENTITY_CHANGED)
         authority = self._judges.open_authority(principal, self._entrance.device.id, self._entrance.protocol.name)
         verdict = authority.connect
-        if verdict.reason is None or before.connect.reason is not None:
+        if verdict.reason is None or let_in is None:
             return Entry(facts, principal, authority)
-        let_in = before.connect.rule
         detail = f"rule {let_in} ({let_in.origin}) had let it in; now: {verdict.detail or verdict.reason.sentence}"
         return Entry(facts, principal, authority, _end_of(verdict.reason), detail)
 

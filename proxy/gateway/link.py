@@ -239,12 +239,13 @@ class Link:
         now = self._clock()
         if self._phase is not Phase.OPEN or self.principal is None or self.watch is None or not self._still_good(now):
             return
-        entry = self._admission.again(self.facts, self.principal, self.watch.authority)
+        entry = self._admission.again(self.facts, self.principal, self.watch.let_in)
         if entry.refusal is not None or entry.authority is None:
             self.end(entry.refusal or Reason.NO_CONNECT_RULE, entry.detail)
             return
         self._journal.flows(self)
-        self.principal, self.watch.authority = entry.principal, entry.authority
+        self.principal = entry.principal
+        self.watch.is_now(entry.authority)
         self._journal.decided_again(self)
         self._guarded("deciding again", now, lambda it: it.decide_again(now, self._out))
 

@@ -80,15 +80,25 @@ class Flow:
 
 
 class Watch:
-    """``authority`` is exchanged when the link is decided again; the inspector keeps asking `decide`."""
+    """``authority`` is exchanged when the link is decided again; the inspector keeps asking `decide`.
 
-    __slots__ = ("_flows", "_rest", "_text", "authority")
+    ``let_in`` is the rule that let the link in when that was asked last, None for a stranger whose questions are only
+    answered. It is kept: an authority says what is so now, and its hours may have closed since.
+    """
+
+    __slots__ = ("_flows", "_rest", "_text", "authority", "let_in")
 
     def __init__(self, authority: Authority) -> None:
-        self.authority = authority
+        self.is_now(authority)
         self._flows: dict[Hashable, Flow] = {}
         self._rest: dict[Hashable, Flow] = {}
         self._text = 0
+
+    def is_now(self, authority: Authority) -> None:
+        """Another epoch."""
+        self.authority = authority
+        connect = authority.connect
+        self.let_in: RuleRef | None = connect.rule if connect.allowed else None
 
     def decide(self, actions: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict:
         """See `proxy.protocols.base.Decide`."""
