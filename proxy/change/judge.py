@@ -18,13 +18,13 @@ from proxy.policy.diff import compare
 from proxy.policy.plan import Door, Plan
 from proxy.site import Finding, in_order, load_site
 from proxy.versions.store import SCRATCH
-from proxy.versions.tree import Tree
+from proxy.versions.tree import Tree, UnfitError, read_tree
 
 if TYPE_CHECKING:
     from proxy.core.action import Target
     from proxy.policy.entry import Difference
     from proxy.protocols.base import ProtocolSpec
-    from proxy.site import Problem, Site
+    from proxy.site import Loaded, Problem, Site
 
 SURFACES = "policies/surfaces/"
 
@@ -32,7 +32,8 @@ SURFACES = "policies/surfaces/"
 @dataclass(frozen=True, slots=True)
 class Question:
     """``home`` is the site's folder, ``base`` what is in force (None: nothing was yet), ``wall`` time of day.
-    ``scratch`` is where files are laid out to be read; None: where this machine keeps what is temporary."""
+    ``scratch`` is where files are laid out to be read; None: where this machine keeps what is temporary. ``at``: where
+    the tree was read from, for who would rather read it there once more than lay it out: 2 s for 2,000 files."""
 
     tree: Tree
     home: Path
@@ -41,6 +42,7 @@ class Question:
     wall: float
     base: Tree | None = None
     scratch: Path | None = None
+    at: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,7 @@ class Judged:
 
 def judge(asked: Question) -> Judged:
     """Total but for OSError: no room to lay the files out."""
-    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=asked.scratch) as scratch:
-        loaded = load_site(
-            asked.tree.write_to(Path(scratch)), asked.protocols, asked.environ, home=asked.home, now=asked.wall
-        )
+    loaded = _loaded_in_place(asked) or _loaded_from_copy(asked)
     if loaded.site is None:
         return Judged(None, loaded.problems)
     problems = in_order((*loaded.problems, *policy_problems(loaded.site, asked.protocols, asked.wall)))
@@ -78,6 +77,23 @@ def judge(asked: Question) -> Judged:
         return Judged(loaded.site, problems, token=step)
     difference = differ(before, after, asked.protocols)
     return Judged(loaded.site, problems, difference, step, before.change.require_ack)
+
+
+def _loaded_from_copy(asked: Question) -> Loaded:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=asked.scratch) as scratch:
+        config = asked.tree.write_to(Path(scratch))
+        return load_site(config, asked.protocols, asked.environ, home=asked.home, now=asked.wall)
+
+
+def _loaded_in_place(asked: Question) -> Loaded | None:
+    """None if the files are not at hand, or are not what they were: then the copy decides."""
+    if asked.at is None:
+        return None
+    loaded = load_site(asked.at, asked.protocols, asked.environ, home=asked.home, now=asked.wall)
+    try:
+        return loaded if read_tree(asked.at).id == asked.tree.id else None
+    except UnfitError:
+        return None
 
 
 def _blocks(problem: Problem, base: Tree | None) -> bool:

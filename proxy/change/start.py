@@ -102,4 +102,4 @@ def _last_good(start: Start) -> Tree | None:
 
 def _question(start: Start, tree: Tree, base: Tree | None) -> Question:
     home, scratch = start.config.absolute().parent, start.versions.scratch
-    return Question(tree, home, start.protocols, start.environ, start.wall(), base, scratch)
+    return Question(tree, home, start.protocols, start.environ, start.wall(), base, scratch, start.config)

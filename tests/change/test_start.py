@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from proxy.change.start import Beginning, NothingGoodError, Start, begin
 from proxy.cli.site import protocols
+from proxy.site import load_site
 from proxy.versions.store import Version, Versions
 from proxy.versions.tree import read_tree
 from tests.change.folder import write_site
+
+if TYPE_CHECKING:
+    from proxy.site import Loaded
 
 SURFACE = "policies/surfaces/cell.yaml"
 
@@ -136,3 +141,20 @@ def test_damaged_and_bad_is_no_start(place: Place) -> None:
     place.edit("from: hmi", "form: hmi")
     with pytest.raises(NothingGoodError):
         place.begin()
+
+
+def test_files_that_change_while_they_are_read_are_judged_as_they_were(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept is what was judged: they are read where they lie only if nobody touches them meanwhile."""
+    place.run_once()
+    read = load_site
+
+    def touched(config: Path, *given: Any, **more: Any) -> Loaded:
+        if config == place.config:
+            place.edit("holding 0-9", "holding 0-99")
+        return read(config, *given, **more)
+
+    monkeypatch.setattr("proxy.change.judge.load_site", touched)
+    beginning = place.begin()
+    assert spans(beginning) == ["read holding 0-9"] and b"0-9]" in beginning.tree.files[SURFACE]
