@@ -99,7 +99,11 @@ class _Section:
                 self._report(place, f"{verb} takes no value windows", f"write {verb} as a list of spans")
                 continue
             window = parse_window(raw, place, self._report)
-            if not isinstance(window, bool):
+            if self._never and window:
+                # Taken for what it says it would forbid less than it does: a masked write has no value to compare.
+                mend = "write {}, and narrow the rules that allow it by a window"
+                self._report(place, "a never forbids the register, whatever is written to it", mend)
+            elif not isinstance(window, bool):
                 yield from self._span(verb, str(key), place, spaces, window)
 
     def _span(
