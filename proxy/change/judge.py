@@ -103,8 +103,9 @@ def _blocks(problem: Problem, base: Tree | None) -> bool:
 
 
 def token(base: Tree, tree: Tree) -> str:
-    """What acknowledges the step from one version to another, and no other step."""
-    return hashlib.sha256(f"{base.id} {tree.id}".encode()).hexdigest()[:12]
+    """What acknowledges the step from one version to another, and no other step: whoever writes the files must not
+    find two changes with the same one, so it has 128 bits."""
+    return hashlib.sha256(f"{base.id} {tree.id}".encode()).hexdigest()[:32]
 
 
 def plan(site: Site) -> Plan:

@@ -81,7 +81,8 @@ def _fall_back(start: Start, base: Tree | None, judged: Judged | None, why: tupl
         home = start.config.absolute().parent
         loaded = load_site(base.write_to(Path(scratch)), start.protocols, start.environ, home=home, now=start.wall())
     if loaded.site is None:
-        raise NothingGoodError((*problems, *loaded.problems))
+        problems = tuple(one for one in (*problems, *loaded.problems) if not one.warning)
+        raise NothingGoodError(problems, f"nor is the last good version, any more: {'; '.join(why)}")
     outcome = "pending" if judged is not None and judged.site is not None else "refused"
     attempt = Attempt(1, "start", outcome, start.wall(), told=why)
     if judged is not None:

@@ -29,7 +29,7 @@ KEPT = 100
 SCRATCH = "judging-"
 """How folders begin in which a candidate is laid out to be read."""
 _ID = re.compile(r"[0-9a-f]{16}")
-_TOKEN = re.compile(r"[0-9a-f]{12}")
+_TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 class VersionError(Exception):
@@ -57,10 +57,10 @@ class Versions:
     def history(self) -> list[Version]:
         """The newest first. Lines that cannot be read are left out: the history explains, it decides nothing."""
         try:
-            lines = (self.folder / "history.jsonl").read_text("utf-8").splitlines()
+            lines = (self.folder / "history.jsonl").read_text("utf-8", "replace").splitlines()
         except FileNotFoundError:
             return []
-        except (OSError, UnicodeDecodeError) as fault:
+        except OSError as fault:
             raise VersionError(f"{self.folder}/history.jsonl cannot be read: {fault}") from None
         found = []
         for line in reversed(lines):
@@ -75,7 +75,9 @@ class Versions:
         if line is None:
             return None
         id, _, _ = line.partition(" ")
-        known = next((one for one in self.history() if one.id == id), None)
+        known = None
+        with suppress(VersionError):
+            known = next((one for one in self.history() if one.id == id), None)
         return known or Version(id, "", 0.0, "start")
 
     def find(self, prefix: str) -> Version:
@@ -116,8 +118,9 @@ class Versions:
         path = self._path(id)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with suppress(VersionError):
-            self.read(id)
-            return id
+            if self.read(id) == tree:
+                os.utime(path)
+                return id
         _write(path, tree.packed())
         return id
 
@@ -132,12 +135,12 @@ class Versions:
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
-        self._forget()
+        self._forget(version.id)
 
     def accept(self, token: str) -> None:
         """Somebody saw this widening and wants it. Raises ValueError, OSError."""
         if not _TOKEN.fullmatch(token):
-            raise ValueError("an acknowledgement has 12 hex digits")
+            raise ValueError("an acknowledgement has 32 hex digits")
         folder = self.folder / "accepted"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write(folder / token, b"")
@@ -181,12 +184,13 @@ class Versions:
             raise VersionError(f"{id!r} is no id of a version")
         return self.folder / "versions" / f"{id}.tar.gz"
 
-    def _forget(self) -> None:
-        """Old versions make room; the history keeps their lines."""
-        kept = list(dict.fromkeys(one.id for one in self.history()))[:KEPT]
-        for path in (self.folder / "versions").glob("*.tar.gz"):
-            if path.name.removesuffix(".tar.gz") not in kept:
-                with suppress(OSError):
+    def _forget(self, current: str) -> None:
+        """Those that were kept longest ago make room; the history keeps their lines. The history itself is not asked:
+        it may be lost, and what a rollback set aside is not in it."""
+        with suppress(OSError):
+            found = sorted((self.folder / "versions").glob("*.tar.gz"), key=lambda path: path.stat().st_mtime_ns)
+            for path in found[:-KEPT]:
+                if path != self._path(current):
                     path.unlink()
 
 

@@ -21,6 +21,8 @@ FOLDERS = ("policies", "fingerprints")
 MAX_BYTES = 1 << 20
 """Of one file. The loader takes no larger one."""
 MAX_FILES = 30_000
+MAX_TOTAL = 1 << 28
+"""Bytes of all files together. A site of 100,000 rules has 30 MiB."""
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -85,11 +87,15 @@ def read_tree(config: Path) -> Tree:
     and OSError where this process has no room to read them."""
     folder = config.absolute().parent
     files = {config.name: _read(config)}
+    total = 0
     for name in FOLDERS:
         for path, content in _walk(folder / name, name):
             files[path] = content
+            total += len(content)
             if len(files) > MAX_FILES:
                 raise UnfitError(f"more than {MAX_FILES} files")
+            if total > MAX_TOTAL:
+                raise UnfitError(f"more than {MAX_TOTAL >> 20} MiB in all files together")
     return Tree(config.name, files)
 
 
@@ -106,6 +112,8 @@ def _walk(folder: Path, under: str) -> Iterator[tuple[str, bytes]]:
     except OSError as fault:
         raise _told(under, fault) from None
     for name, is_folder in found:
+        if not name.isprintable():
+            raise UnfitError(f"{under}/{_shown(name)} is no name of a file here: rename it, or take it away")
         if is_folder:
             if under.count("/") >= 3:
                 raise UnfitError(f"{under}/{name}: too deep")
@@ -131,6 +139,11 @@ def _read(path: Path) -> bytes:
 def _told(name: str, fault: OSError) -> Exception:
     """No descriptors and no memory say nothing about the files."""
     return fault if fault.errno in _SHORT else UnfitError(f"{name}: {fault.strerror}")
+
+
+def _shown(name: str) -> str:
+    """For people: a name may have control characters, and bytes that are no text."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in name)
 
 
 def _is_ours(name: str) -> bool:

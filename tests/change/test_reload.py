@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from proxy.site import Site
 
 PROBLEM = Problem(Finding.BAD_VALUE, Origin("policies/surfaces/cell.yaml", 3), ("rules",), "is wrong", "mend it")
-STEP = "0123456789ab"
+STEP = "0123456789abcdef" * 2
+OTHER = STEP[::-1]
 
 
 @dataclass
@@ -145,7 +146,7 @@ async def test_faults_change_nothing_and_are_told(plant: Plant) -> None:
 async def test_a_widening_waits_for_its_own_acknowledgement(plant: Plant) -> None:
     now = plant.edit()
     plant.judging.answer = Judged(plant.site, (), wider(), STEP)
-    plant.versions.accept("ba9876543210")
+    plant.versions.accept(OTHER)
     waits = await plant.reloader.attempt("SIGHUP")
     assert waits.outcome == "pending" and waits.token == STEP and waits.widenings == ("mes may now also: write",)
     assert f"--accept-widening {STEP}" in waits.told[0]
@@ -153,7 +154,7 @@ async def test_a_widening_waits_for_its_own_acknowledgement(plant: Plant) -> Non
     plant.versions.accept(STEP)
     taken = await plant.reloader.attempt("acknowledged")
     assert taken.outcome == "taken" and plant.current() == now
-    assert plant.versions.accepted() == {"ba9876543210"}, "it counts once"
+    assert plant.versions.accepted() == {OTHER}, "it counts once"
     assert plant.versions.history()[0].widenings == ("mes may now also: write",)
 
 

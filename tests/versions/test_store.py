@@ -11,6 +11,8 @@ import pytest
 from proxy.versions.store import KEPT, SCRATCH, Version, VersionError, Versions
 from proxy.versions.tree import Tree
 
+TOKEN = "0123456789abcdef" * 2
+
 
 def tree(text: str) -> Tree:
     return Tree("bulkhead.yaml", {"bulkhead.yaml": text.encode(), "policies/surfaces/a.yaml": b"x" * 1000})
@@ -118,13 +120,13 @@ def test_old_versions_make_room_and_the_one_in_force_stays(tmp_path: Path) -> No
 
 def test_an_acknowledgement_counts_once(tmp_path: Path) -> None:
     versions = Versions(tmp_path)
-    versions.accept("0123456789ab")
-    assert versions.accepted() == {"0123456789ab"}
-    versions.used("0123456789ab")
-    versions.used("0123456789ab")
+    versions.accept(TOKEN)
+    assert versions.accepted() == {TOKEN}
+    versions.used(TOKEN)
+    versions.used(TOKEN)
     assert versions.accepted() == frozenset()
-    for bad in ("", "../../x", "0123456789AB", "0123456789ab0"):
-        with pytest.raises(ValueError, match="12 hex"):
+    for bad in ("", "../../x", TOKEN.upper(), f"{TOKEN}0"):
+        with pytest.raises(ValueError, match="32 hex"):
             versions.accept(bad)
 
 

@@ -23,6 +23,7 @@ VARIES = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "<time>"),
     (re.compile(r"\b[0-9a-f]{16}\b"), "<version>"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "<digest>"),
+    (re.compile(r"\b[0-9a-f]{32}\b"), "<acknowledgement>"),
 )
 
 
@@ -60,7 +61,7 @@ class Session:
         words = line.replace("ACCEPT", self.accept).replace("FIRST", self.first).split()[1:]
         command = [sys.executable, "-m", "proxy", *words]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=self.folder)
-        if found := re.search(r"--accept-widening ([0-9a-f]{12})", done.stdout):
+        if found := re.search(r"--accept-widening ([0-9a-f]{32})", done.stdout):
             self.accept = found[1]
         if not self.first and (history := re.search(r"^([0-9a-f]{16}) ", done.stdout)):
             self.first = history[1]
