@@ -39,6 +39,7 @@ class Judging:
         if self._ahead is None or self._ahead.returncode is not None:
             self._ahead = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # or a file in the folder that we were started in would be a module (CWE-427)
                 "-m",
                 "proxy.change.child",
                 stdin=asyncio.subprocess.PIPE,

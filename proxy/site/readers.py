@@ -68,7 +68,7 @@ def parsed_ahead(folder: Path, names: Sequence[str]) -> Iterator[Parsed | None]:
 class _Helper:
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-            [sys.executable, "-m", "proxy.site.readers", str(folder)],
+            [sys.executable, "-P", "-m", "proxy.site.readers", str(folder)],  # -P: see `proxy.change.judging`
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
