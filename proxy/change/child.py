@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SURFACES = 4
 """In one frame: 200 rules or so take a millisecond to read."""
 DEVICES = 64
-NICE = 5
+NICE = 10
 """The links come first."""
 
 
