@@ -135,9 +135,9 @@ def _lines(step: Step, outcome: str, told: tuple[str, ...]) -> list[str]:
     if outcome == "pending":
         lines += ["", "It widens access. If that is what you want:", _command(step)]
     elif outcome in ("taken", "unchanged"):
-        lines.append(f"version {step.tree.id[:16]} is in force")
+        lines.append(f"version {step.tree.id[:16]} is in force{', as it was' if step.same else ''}")
     else:
-        lines.append(f"{outcome}: version {step.tree.id[:16]}")
+        lines.append(f"version {step.tree.id[:16]} is not in force: {outcome}")
     return [*lines, *told]
 
 
