@@ -67,6 +67,7 @@ class Live:
         before, old = self.site, self.policy
         same = before.devices == site.devices and before.name == site.name
         self.site, self.policy = without_tests(site), policy
+        policy.inherit(old)
         turned = self.circumstances.tell(site.hours, self._wall())
         if not same:
             self._identifier = _identifier(self.site)
@@ -82,6 +83,7 @@ class Live:
         concerned = self.policy.timed(turned) if (turned := self.circumstances.look(wall)) else frozenset()
         if self._end is not None and wall >= self._end:
             old, self.policy = self.policy, self.compiled(self.site)
+            self.policy.inherit(old)
             concerned |= self.policy.concerned(old)
             self._settle()
         return concerned

@@ -10,6 +10,7 @@ from proxy.policy.digest import policy_digest, surface_digest
 from proxy.policy.doubled import Doubled, Lenient, MonitorCounts, Shadow
 from proxy.policy.rates import Rates
 from proxy.policy.shadow import Split, Watched, split
+from proxy.policy.succession import succession
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -98,6 +99,10 @@ class Shadowed:
             around = self.enforced.circumstances
             second = compile_policy(parts.candidate, roles, devices, hours, rates=self._rates, circumstances=around)
         return Shadowed(surfaces, parts, first, second, self.counts, self._rates)
+
+    def inherit(self, old: Shadowed) -> None:
+        """This takes the place of ``old``, now: limits that changed their names go on as far as they were spent."""
+        self.enforced.rates.inherit(succession(old.enforced.surfaces, self.enforced.surfaces))
 
     def changed(self, surfaces: Iterable[Surface]) -> list[Surface]:
         """Those that are not here."""

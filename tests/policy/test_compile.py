@@ -212,7 +212,7 @@ def test_a_rehearsal_spends_no_live_rate() -> None:
     assert not policy.open(SCADA, "plc", "toy").decide(read(1), 0.0).allowed
 
 
-def test_a_reload_refills_only_the_rates_that_it_changes() -> None:
+def test_a_reload_refills_no_rate() -> None:
     def again(name: str, rate: Rate, rates: Rates) -> bool:
         zone = surface(rule(name, ["scada"], reads(0, 9), rate=rate))
         policy = compile_policy([zone], [], INVENTORY, rates=rates)
@@ -221,7 +221,8 @@ def test_a_reload_refills_only_the_rates_that_it_changes() -> None:
     rates = Rates()
     assert again("a", Rate(1, 60.0), rates)
     assert not again("a", Rate(1, 60.0), rates)
-    assert again("a", Rate(1, 59.0), rates)
+    assert not again("a", Rate(1, 59.0), rates)
+    assert again("a", Rate(2, 60.0), rates)
 
 
 def test_the_inputs_may_change_after_compiling() -> None:
