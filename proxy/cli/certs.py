@@ -9,7 +9,7 @@ import difflib
 import json
 import platform
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -20,6 +20,7 @@ import click
 
 from proxy.cli.certs_site import Address, SiteNames, read_site
 from proxy.cli.exits import EnvironmentFailure, Findings
+from proxy.cli.report import API_VERSION
 from proxy.cli.site import config_option
 from proxy.pki.authority import AuthorityError
 from proxy.pki.certificate import CertificateError
@@ -186,7 +187,8 @@ def revoke(name: str | None, config: Path | None, output: str, serial: str | Non
             pairs = _to_revoke(name or "", leaves)
         added = folder.revoke(pairs, reason, now)
         if output == "json":
-            click.echo(json.dumps([{"name": r.name, "serial": f"{r.serial:x}", "when": r.when} for r in added]))
+            records = [{"name": r.name, "serial": f"{r.serial:x}", "when": r.when} for r in added]
+            click.echo(_json("Revocations", "revoked", records))
             return
         for one in added:
             click.echo(f"revoked {one.name or 'certificate'} {one.serial:x}")
@@ -258,12 +260,16 @@ def _wrote(folder: Path, files: Sequence[str]) -> None:
 
 def _print(entries: Sequence[Entry], output: str) -> None:
     if output == "json":
-        click.echo(json.dumps([_record(entry) for entry in entries], indent=2))
+        click.echo(_json("Certificates", "certificates", [_record(entry) for entry in entries]))
         return
     rows = [_COLUMNS, *(_row(entry) for entry in entries)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _json(kind: str, name: str, records: Sequence[Mapping[str, object]]) -> str:
+    return json.dumps({"apiVersion": API_VERSION, "kind": kind, name: records}, indent=2)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

@@ -36,8 +36,12 @@ class Answer:
 
     def json(self) -> list[dict[str, Any]]:
         found = json.loads(self.out)
-        assert isinstance(found, list)
-        return found
+        assert found.pop("apiVersion") == "bulkhead/v1"
+        kind = found.pop("kind")
+        ((name, records),) = found.items()
+        assert (kind, name) in {("Certificates", "certificates"), ("Revocations", "revoked")}
+        assert isinstance(records, list)
+        return records
 
 
 @pytest.fixture
