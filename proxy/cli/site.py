@@ -46,7 +46,8 @@ def protocols() -> Mapping[str, ProtocolSpec]:
 
 
 def open_site(given: Path | None) -> Site:
-    """The site, for commands that need a sound one. Warnings go to stderr; raises Findings with every error."""
+    """The site, for commands that need a sound one. Raises Findings with every error. Warnings are only counted, on
+    stderr: told by every command, they would hide what this one has to say."""
     from proxy.site import load_site
 
     config = find_config(given)
@@ -54,8 +55,9 @@ def open_site(given: Path | None) -> Site:
     lines = [text_of(problem, config) for problem in loaded.problems]
     if loaded.site is None:
         raise Findings("\n".join(["the site is not valid:", *lines]))
-    for line in lines:
-        click.echo(line, err=True)
+    if lines:
+        number = f"{len(lines)} warning{'s' * (len(lines) != 1)}"
+        click.echo(f"note: {number} about the site; `bulkhead check` tells", err=True)
     return loaded.site
 
 

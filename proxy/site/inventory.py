@@ -231,4 +231,4 @@ def _check_address(text: str, path: Path, voice: Voice) -> None:
         voice.error(Finding.BAD_VALUE, path, wrong, "write the address of the device, for example 10.3.0.11")
     elif ip.is_loopback or ip.is_link_local:
         where = "this machine itself" if ip.is_loopback else "link-local, where cloud metadata lives too"
-        voice.warn(path, f"{text} is {where}", "right for a demo; in a plant write the device's own address (T60)")
+        voice.warn(path, f"{text} is {where}", "right for a demo; in a plant write the device's own address")

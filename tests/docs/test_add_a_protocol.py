@@ -21,7 +21,10 @@ FILES = files(PAGE)
 TYPED = typed(PAGE)
 FOLDER, WORD = "proxy/protocols/scale", "proxy/cli/site.py"
 PORTS = (4305, 4306, 9464)
-WARNING = re.compile(r"^trial/\S+ address: warning: 127\.0\.0\.9 is this machine itself;.*\n?", re.MULTILINE)
+WARNING = re.compile(
+    r"^(?:trial/\S+ address: warning: 127\.0\.0\.9 is this machine itself;|note: 1 warning about the site;).*\n?",
+    re.MULTILINE,
+)
 """The page shows it once, and says that it is left out from there on."""
 VARIES = {
     "a time": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"),
