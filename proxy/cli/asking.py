@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from proxy.site import Site
 
 
+KINDS = ("x509", "mac_ip", "address")
+"""Evidence that this version looks at."""
+
+
 def question(site: Site, who: str, to: str, request: str, evidence: Sequence[str]) -> Question:
     """Raises UsageError for what cannot be asked."""
     from proxy.policy.assume import assumed
@@ -74,13 +78,22 @@ def _seen(site: Site, to: str, text: str) -> tuple[str, Point, float]:
     device, words = (to, words) if first in known else (first, rest.strip())
     protocol, _, point = words.partition(" ")
     if not equals or protocol not in known:
-        raise click.UsageError(f"--state {text!r} is no point and its value; write 'plc-3b modbus holding 10 = 0'")
+        raise click.UsageError(
+            f"--state {text!r} is no point and its value; write 'modbus holding 10 = 0', of another device"
+            " 'plc-3b modbus holding 10 = 0'"
+        )
     if device not in site.devices:
         raise click.UsageError(f"--state {text!r}: no device {device!r}{nearest(device, site.devices)}")
     try:
         return device, known[protocol].parse_point(point), float(number)
     except ValueError as wrong:
         raise click.UsageError(f"--state {text!r}: {wrong}") from None
+
+
+def check_kinds(evidence: Sequence[str]) -> None:
+    """Raises UsageError for a kind that no rule can need: a slip must not look like an answer."""
+    if unknown := [kind for kind in evidence if kind not in (*KINDS, "none")]:
+        raise click.UsageError(f"--evidence: {unknown[0]!r} is none of {', '.join(KINDS)}, none")
 
 
 def kinds(evidence: Sequence[str]) -> tuple[str, ...] | None:
@@ -108,15 +121,19 @@ def _request(text: str) -> tuple[ProtocolSpec, str]:
     return known[name], rest
 
 
-def _check_names(site: Site, who: str, to: str) -> None:
-    """Asking about a stranger is a good question; about a device that is not there it is a slip."""
+def strangers(site: Site, who: str) -> list[str]:
+    """Names in ``who`` that no device has."""
     from proxy.policy.assume import is_attribute
 
+    return [name for name in who.split("+") if not is_attribute(name) and name not in site.devices]
+
+
+def _check_names(site: Site, who: str, to: str) -> None:
+    """Asking about a stranger is a good question; about a device that is not there it is a slip."""
     if to not in site.devices:
         raise click.UsageError(f"no device {to!r}{nearest(to, site.devices)}")
-    for name in who.split("+"):
-        if not is_attribute(name) and name not in site.devices:
-            click.echo(f"note: no device {name!r}{nearest(name, site.devices)}: asking as a stranger", err=True)
+    for name in strangers(site, who):
+        click.echo(f"note: no device {name!r}{nearest(name, site.devices)}: asking as a stranger", err=True)
 
 
 def _parse(spec: ProtocolSpec, section: object) -> tuple[Target, ...]:

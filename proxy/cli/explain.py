@@ -64,6 +64,7 @@ def command(
     from proxy.cli import asking
     from proxy.cli.decision import find_decision, is_id
 
+    asking.check_kinds(evidence)
     if len(request) == 1 and is_id(request[0]):
         if who or to:
             raise click.UsageError("a decision's id says who asked whom; take --who and --to out")

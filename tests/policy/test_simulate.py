@@ -132,6 +132,7 @@ def test_as_text(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "- { who: scada, to: plc-3a, modbus: read holding 5, at: 2026-11-23 }",
         "- { who: scada, to: plc-3a, modbus: read holding 5, at: 'tomorrow' }",
         "- { who: scada, to: plc-3a, modbus: read holding 5, evidence: x509 }",
+        "- { who: scada, to: plc-3a, modbus: read holding 5, evidence: [tpm] }",
         "- { who: scada, to: plc-3a, modbus: read holding 5, state: [1] }",
         "- { who: scada, to: plc-3a, modbus: read holding 5, state: { modbus holding 10: yes } }",
         "- { who: scada, to: plc-3a, modbus: read holding 5, state: { holding 10: 1 } }",
@@ -144,6 +145,21 @@ def test_a_question_that_is_none(config: Path, tmp_path: Path, capsys: pytest.Ca
     table.write_text(text)
     assert run(["policy", "simulate", "--config", str(config), "--table", str(table)]) == 2
     assert capsys.readouterr().err.count("Error:") == 1
+
+
+def test_warnings_of_the_site_are_counted_and_do_not_hide_the_answer(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["check", "--config", str(config)]) == 0
+    assert "0 errors, 1 warning" in capsys.readouterr().err
+    assert run(["policy", "simulate", "--config", str(config), *SETPOINT, "modbus write holding 40 = 1400"]) == 0
+    assert capsys.readouterr().err == "note: 1 warning about the site; `bulkhead check` tells\n"
+
+
+def test_a_name_that_no_device_has_is_told(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("--who", "scadaa", "--to", "plc-3a", "modbus", "read", "holding", "5")
+    assert run(["policy", "simulate", "--config", str(config), *asked]) == 1
+    assert "no device 'scadaa'; did you mean 'scada'?: asking as a stranger" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proxy.cli.asking import check_kinds
 from proxy.cli.exits import DONE, FINDINGS, EnvironmentFailure
 from proxy.cli.report import API_VERSION
 from proxy.cli.site import config_option, open_site, protocols
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from proxy.policy.reach import Reach
     from proxy.policy.way import Assumption, Relay, Words
     from proxy.site import Site
-
-KINDS = ("x509", "mac_ip", "address")
-"""Evidence that this version looks at."""
 
 
 @click.command()
@@ -103,8 +101,7 @@ def _assumption(
 ) -> Assumption:
     from proxy.policy.way import Assumption
 
-    if unknown := [kind for kind in evidence if kind not in (*KINDS, "none")]:
-        raise click.UsageError(f"--evidence: {unknown[0]!r} is none of {', '.join(KINDS)}, none")
+    check_kinds(evidence)
     kinds = tuple(kind for kind in evidence if kind != "none") if evidence else None
     if at is None:
         return Assumption(kinds, frozenset(roles), any_role, now=time.time())

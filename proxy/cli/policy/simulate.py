@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
+from proxy.cli.asking import KINDS, nearest, strangers
 from proxy.cli.exits import DONE, FINDINGS, EnvironmentFailure
 from proxy.cli.report import API_VERSION
 from proxy.cli.site import config_option, open_site, protocols
@@ -149,10 +150,14 @@ def _parsed(text: str) -> object:
 
 def _questions(site: Site, rows: Iterable[Row], table: str) -> Iterable[RuleTest]:
     for at, row in enumerate(rows, 1):
+        place = f"question {at}: " if table else ""
         try:
-            yield _question(site, row, Origin(table or "REQUEST", at))
+            question = _question(site, row, Origin(table or "REQUEST", at))
         except ValueError as fault:
-            raise click.UsageError(f"question {at}: {fault}" if table else str(fault)) from None
+            raise click.UsageError(f"{place}{fault}") from None
+        for name in strangers(site, question.who):
+            click.echo(f"note: {place}no device {name!r}{nearest(name, site.devices)}: asking as a stranger", err=True)
+        yield question
 
 
 def _question(site: Site, row: Row, origin: Origin) -> RuleTest:
@@ -169,7 +174,9 @@ def _question(site: Site, row: Row, origin: Origin) -> RuleTest:
     if not isinstance(who, str) or not isinstance(to, str) or not isinstance(text, str):
         raise ValueError("who, to and what is asked must be text")
     if to not in site.devices:
-        raise ValueError(f"no device {to!r}; it is spoken to, so it must be in fingerprints/devices")
+        raise ValueError(
+            f"no device {to!r}{nearest(to, site.devices)}; it is spoken to, so it must be in fingerprints/devices"
+        )
     if at is not None and not isinstance(at, str):
         raise ValueError("at must be text; quote it")
     return RuleTest(
@@ -190,6 +197,8 @@ def _evidence(value: object) -> tuple[str, ...] | None:
         return None
     if not isinstance(value, list) or not all(isinstance(kind, str) for kind in value):
         raise ValueError("evidence is a list of kinds, such as [x509, mac_ip]")
+    if unknown := [kind for kind in value if kind not in KINDS]:
+        raise ValueError(f"evidence: {unknown[0]!r} is none of {', '.join(KINDS)}")
     return tuple(dict.fromkeys(value))
 
 
