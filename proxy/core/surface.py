@@ -21,6 +21,12 @@ class Rate:
     count: int
     seconds: float
 
+    @property
+    def span(self) -> str:
+        """The time in words: ``60 s``, ``8 h``."""
+        hours = self.seconds / 3600
+        return f"{hours:g} h" if hours >= 1 and hours.is_integer() else f"{self.seconds:g} s"
+
 
 @dataclass(frozen=True, slots=True)
 class Monitor:

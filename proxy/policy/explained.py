@@ -94,16 +94,12 @@ def _rule_lines(rule: Rule, told: Explanation) -> list[str]:
     if rule.needs:
         lines.append(f"needs {', '.join(sorted(rule.needs))}")
     if rule.rate is not None:
-        lines.append(f"at most {rule.rate.count} in any {_span(rule.rate.seconds)} (a question spends none)")
+        lines.append(f"at most {rule.rate.count} in any {rule.rate.span} (a question spends none)")
     if rule.budget is not None:
-        lines.append(f"at most {rule.budget.count} changes in any {_span(rule.budget.seconds)}, by all together")
+        lines.append(f"at most {rule.budget.count} changes in any {rule.budget.span}, by all together")
     lines += [f"when {around.describe([one])}: {'open' if one in around.open else 'closed'}" for one in rule.when]
     lines += [f"while {one.describe()}: {_held(one, around)}" for one in rule.whilst]
     return lines
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds / 3600:g} h" if seconds >= 3600 and seconds % 3600 == 0 else f"{seconds:g} s"
 
 
 def _held(one: Predicate, around: Circumstances) -> str:

@@ -73,7 +73,7 @@ def room(rule: Rule) -> str:
     longest = max((one for one in (rule.rate, rule.budget) if one is not None), key=_seconds, default=None)
     if longest is None:
         return f"wait, or allow more in {where}"
-    return f"wait, {longest.seconds:g} s at most, until the oldest does not count any more; or allow more in {where}"
+    return f"wait, {longest.span} at most, until the oldest does not count any more; or allow more in {where}"
 
 
 def _seconds(rate: Rate) -> float:

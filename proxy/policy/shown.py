@@ -72,7 +72,7 @@ def conditions(rule: Rule) -> list[str]:
     said += [f"in {' or '.join(sorted(rule.when))}"] if rule.when else []
     said += [f"while {one.describe()}" for one in rule.whilst]
     said += [f"at most {_often(rule.rate)} each"] if rule.rate is not None else []
-    said += [f"at most {_often(rule.budget)} changes by all"] if rule.budget is not None else []
+    said += [f"at most {_often(rule.budget, ' changes')} by all together"] if rule.budget is not None else []
     return said
 
 
@@ -126,8 +126,8 @@ def _rate(rate: Rate | None) -> dict[str, Any] | None:
     return None if rate is None else {"count": rate.count, "seconds": rate.seconds}
 
 
-def _often(rate: Rate) -> str:
-    return f"{rate.count} in {rate.seconds:g} s"
+def _often(rate: Rate, what: str = "") -> str:
+    return f"{rate.count}{what} in {rate.span}"
 
 
 def _place(origin: Origin) -> dict[str, Any]:

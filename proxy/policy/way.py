@@ -131,4 +131,4 @@ def relayed(grant: Grant, other: Grant, passed: Passed) -> Way:
 
 
 def often(rate: Rate) -> str:
-    return f"{rate.count} in {rate.seconds:g} s"
+    return f"{rate.count} in {rate.span}"

@@ -171,7 +171,7 @@ def test_hours_are_open_unless_a_time_is_given(site: Site) -> None:
     setpoint = next(way for way in step["may"] if way["rule"] == "cell-d/setpoint")
     assert "while plc-d modbus holding 10" in " ".join(setpoint["conditions"])
     recipe = next(way for way in step["may"] if way["rule"] == "cell-d/recipe")
-    assert "all together at most 20 in 28800 s" in recipe["conditions"]
+    assert "all together at most 20 in 8 h" in recipe["conditions"]
 
 
 def test_what_is_in_monitor_counts_as_it_is_enforced(site: Site) -> None:

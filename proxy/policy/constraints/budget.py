@@ -30,7 +30,7 @@ class Budget:
         if not action.changes or self._rates.ready(self._key, now):
             return None
         rate = self._key.rate
-        return Block(atoms, Reason.RATE_SPENT, f"{rate.count} changes in {rate.seconds:g} s, by all speakers together")
+        return Block(atoms, Reason.RATE_SPENT, f"{rate.count} changes in {rate.span}, by all speakers together")
 
     def take(self, action: Action, atoms: int, now: float, taken: set[Hashable]) -> None:
         if action.changes and self._key not in taken:

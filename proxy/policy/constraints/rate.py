@@ -27,7 +27,7 @@ class RateLimit:
         if self._rates.ready(self._key, now):
             return None
         rate = self._key.rate
-        return Block(atoms, Reason.RATE_SPENT, f"{rate.count} in {rate.seconds:g} s")
+        return Block(atoms, Reason.RATE_SPENT, f"{rate.count} in {rate.span}")
 
     def take(self, action: Action, atoms: int, now: float, taken: set[Hashable]) -> None:
         if self._key not in taken:
