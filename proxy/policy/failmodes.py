@@ -104,7 +104,7 @@ def _policy_bad() -> Failure:
     wider = Cell(
         NOW, "goes on by the last good version: nothing wider comes into force", (RELOAD, LIVE_RELOAD, NO_ROOM)
     )
-    portal = Cell(PLANNED, "there is no portal; policy apply and /reload refuse with file, line and reason")
+    portal = Cell(PLANNED, "there is no portal; policy apply and /-/reload refuse with file, line and reason")
     return _failure("policy-bad", "a policy file is bad, or cannot be taken into use", goes_on, goes_on, wider, portal)
 
 

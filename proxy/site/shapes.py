@@ -53,7 +53,7 @@ class AdminShape(Shape):
     """The listener for operators: /metrics, /healthz, /readyz, /status. It asks nobody who they are."""
 
     bind: BindText = "127.0.0.1:9464"
-    reload: bool = key(default=False, doc="POST /reload reads the site again, as SIGHUP does.")
+    reload: bool = key(default=False, doc="POST /-/reload reads the site again, as SIGHUP does.")
 
 
 class ChangeShape(Shape):
