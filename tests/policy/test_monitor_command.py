@@ -27,6 +27,8 @@ from proxy.policy.assume import assumed
 from proxy.policy.shadowed import Shadowed, compile_shadowed
 from proxy.site import Site, load_site
 from proxy.telemetry.counters import Counters
+from proxy.versions.store import Version, Versions
+from proxy.versions.tree import read_tree
 
 if TYPE_CHECKING:
     from proxy.audit.record import Record
@@ -177,6 +179,20 @@ def test_a_broken_site_does_not_hide_what_was_recorded(config: Path, capsys: pyt
     assert run(["policy", "monitor"]) == 1
     out = capsys.readouterr()
     assert "would refuse 3 messages of 1 flow" in out.out and "not valid" in out.err
+
+
+def test_files_that_are_not_in_force_are_told(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What only they watch was never counted: nothing otherwise means nothing then."""
+    policy = record_flows(loaded(config), said_on_the_page(), config.parent / "var" / "flows.sqlite")
+    versions = Versions(config.parent / "var" / "policy")
+    tree = read_tree(config)
+    versions.mark(Version(versions.keep(tree), policy.digest, 0.0, "start"), tree.id)
+    assert run(["policy", "monitor"]) == 1
+    assert "not in force" not in capsys.readouterr().err
+    cell = config.parent / "policies" / "surfaces" / "cell-3.yaml"
+    cell.write_text(cell.read_text().replace("max: 1200", "max: 1300"))
+    assert run(["policy", "monitor"]) == 1
+    assert "note: these files are not in force" in capsys.readouterr().err
 
 
 def test_no_flows_at_all(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

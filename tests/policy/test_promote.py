@@ -205,6 +205,12 @@ class TestTheCommand:
         assert self.promote(config, "cell-3/lower", *names[:2]) == (1, False), "one of the two is not enough"
         assert self.promote(config, "cell-3/lower", *names) == (0, True)
 
+    def test_a_flow_with_several_records_is_told_once(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        config = watched(tmp_path, write(700, 1400, count=3), write(700, 1400, count=4, policy="f" * 64))
+        assert self.promote(config, "cell-3/lower") == (1, False)
+        said = capsys.readouterr().out
+        assert said.count("would be cut  ") == 1 and "messages 7, " in said
+
     def test_a_slip_in_a_name_acknowledges_nothing(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         config = watched(tmp_path, write(700, 1400))
         assert self.promote(config, "cell-3/lower", "--acknowledge", "deadbeef") == (2, False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from proxy.cli.exits import DONE, FINDINGS
-from proxy.cli.policy.past import Age, flows_option, rows_of
+from proxy.cli.policy.past import Age, digest_in_force, digest_of, flows_option, rows_of
 from proxy.cli.report import API_VERSION
 from proxy.cli.site import config_option, find_config, protocols
 from proxy.telemetry.logs import printable
@@ -68,6 +68,9 @@ def _in_monitor(config: Path, now: float) -> Sequence[Watched]:
     if site is None:
         click.echo("note: the site is not valid (`bulkhead check` says why); this is what was recorded", err=True)
         return ()
+    if digest_in_force(config) not in (None, digest_of(site)):
+        said = "these files are not in force (`bulkhead status` says why): what only they watch was not counted yet"
+        click.echo(f"note: {said}", err=True)
     return watched(site.surfaces, now)
 
 

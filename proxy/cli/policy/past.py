@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from proxy.cli.exits import EnvironmentFailure, Findings
-from proxy.cli.place import find_place
+from proxy.cli.place import find_place, find_state
 from proxy.cli.site import protocols, text_of
 from proxy.versions.store import VersionError
 
@@ -181,6 +181,16 @@ def digest_of(site: Site) -> str:
     from proxy.policy.shadowed import compile_shadowed
 
     return compile_shadowed(site.surfaces, site.roles, site.devices, site.hours, now=time.time()).digest
+
+
+def digest_in_force(config: Path) -> str | None:
+    """What records call the policy that a gateway of this site took last. None: there was none, or nobody can tell."""
+    from proxy.versions.store import Versions
+
+    with suppress(VersionError):
+        current = Versions(find_state(config) / "policy").current()
+        return (current.policy or None) if current is not None else None
+    return None
 
 
 def limits_then(config: Path, site: Site, past: Sequence[Past]) -> dict[str, dict[str, Limits]]:

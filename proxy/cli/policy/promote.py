@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -123,7 +124,20 @@ def _cut(home: Path, before: Site, after: Site, past: Sequence[Past]) -> list[Cu
             found.append(Cut(flow, f"nobody can tell: {why}", "may be cut  "))
         elif flow.would is False:
             found.append(Cut(flow, "the candidate that ran beside refused it"))
-    return sorted(found, key=lambda one: (-one.past.count, one.past.name))
+    return sorted(_summed(found), key=lambda one: (-one.past.count, one.past.name))
+
+
+def _summed(cuts: Sequence[Cut]) -> list[Cut]:
+    """One for each name and reason: a flow has several records where versions or what is in monitor answered it
+    differently."""
+    found: dict[tuple[str, str, str], Cut] = {}
+    for one in sorted(cuts, key=lambda cut: -cut.past.count):
+        known = found.setdefault((one.past.name, one.why, one.mark), one)
+        if known is not one:
+            a, b = known.past, one.past
+            past = replace(a, count=a.count + b.count, first=min(a.first, b.first), last=max(a.last, b.last))
+            found[one.past.name, one.why, one.mark] = known._replace(past=past)
+    return list(found.values())
 
 
 def _diff(path: str, before: str, after: str) -> str:
