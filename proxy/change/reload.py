@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.change.judge import Judged, Question
 from proxy.change.judging import JudgingError
-from proxy.change.watch import signature
+from proxy.change.watch import Signature, signature
 from proxy.versions.store import Version, VersionError
 from proxy.versions.tree import Tree, UnfitError, read_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from proxy.change.watch import Signature
     from proxy.core.inventory import Device
     from proxy.core.surface import Surface
     from proxy.protocols.base import ProtocolSpec
@@ -35,7 +34,11 @@ LOOK = 0.5
 SHARE = 50
 """A look that takes long (a large site, a slow disk) is followed by a pause of so many times as long."""
 TOLD = 200
-"""Problems kept for `status`; `bulkhead check` tells all."""
+"""Lines kept for `status` and the history; `bulkhead check` and `policy diff` tell all."""
+LENGTH = 500
+"""Characters of such a line: a rule may have thousands of targets."""
+REST = 5.0
+"""Seconds at most after an attempt without another: asked without end, judging takes half of the time, not all. *"""
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +115,7 @@ class Reloader:
         self._asked = asyncio.Event()
         self._why = ""
         self._number = last.number
+        self._seen = Signature((), ())
 
     @property
     def version(self) -> str:
@@ -143,10 +147,11 @@ class Reloader:
                 self.ask("the files have changed")
             self._asked.clear()
             files = (await self._look()).files
-            await self.attempt(self._why)
+            attempt = await self.attempt(self._why)
             # An acknowledgement that was used is gone; a file that changed meanwhile is looked at again.
             before = settled = (await self._look())._replace(files=files)
             await self._make_ready()
+            await asyncio.sleep(min(attempt.seconds, REST))
 
     async def attempt(self, why: str) -> Attempt:
         """One try. Never raises: what goes wrong is its outcome."""
@@ -187,7 +192,7 @@ class Reloader:
         around = self._around
         attempt = compared(judged, attempt)
         if judged.site is None:
-            return replace(attempt, outcome="refused", told=tuple(str(one) for one in judged.errors[:TOLD]))
+            return replace(attempt, outcome="refused", told=in_short([str(one) for one in judged.errors]))
         if tree.id == self._tree.id:
             # Keys and certificates are not in the tree: they may be what somebody asked for.
             attempt = replace(attempt, widenings=(), narrowings=(), token="")
@@ -220,7 +225,12 @@ class Reloader:
         return taken
 
     async def _look(self) -> Signature:
-        return await asyncio.to_thread(signature, self._around.config, self._around.versions.folder / "accepted")
+        try:
+            accepted = self._around.versions.folder / "accepted"
+            self._seen = await asyncio.to_thread(signature, self._around.config, accepted)
+        except RuntimeError as fault:  # no thread to be had: this is not the last look
+            _log.error("the files cannot be looked at; it is tried again", extra={"why": str(fault)})
+        return self._seen
 
     async def _make_ready(self) -> None:
         try:
@@ -246,10 +256,18 @@ def compared(judged: Judged, attempt: Attempt) -> Attempt:
         return replace(attempt, token=judged.token)
     return replace(
         attempt,
-        widenings=tuple(one.text for one in judged.difference.widenings[:TOLD]),
-        narrowings=tuple(one.text for one in judged.difference.narrowings[:TOLD]),
+        widenings=in_short([one.text for one in judged.difference.widenings]),
+        narrowings=in_short([one.text for one in judged.difference.narrowings]),
         token=judged.token if judged.difference.widenings else "",
     )
+
+
+def in_short(lines: Sequence[str]) -> tuple[str, ...]:
+    """At most `TOLD` lines of at most `LENGTH` characters."""
+    shown = [line if len(line) <= LENGTH else f"{line[: LENGTH - 3]}..." for line in lines[:TOLD]]
+    if len(lines) > TOLD:
+        shown[-1] = f"and {len(lines) - TOLD + 1} more: bulkhead policy diff shows all"
+    return tuple(shown)
 
 
 def _why_not(fault: Exception) -> str:
