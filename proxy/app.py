@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -232,19 +233,18 @@ class App:
             policy = self._live.compiled(site, await self._live.ahead(site))
         except (PolicyError, keys.UnusableError) as error:
             raise TakeError(str(error)) from None
-        prepared = self._gateway.prepare(opened)
-        try:
+        bounds, prepared = limits(site), self._gateway.prepare(opened)
+        with ExitStack() as failed:
+            failed.callback(prepared.drop)
             await keep()
-        except OSError:
-            prepared.drop()
-            raise
+            failed.pop_all()
         if (site.admin, site.state) != (self._live.site.admin, self._live.site.state):
             _log.warning("admin and state are taken from the files at a restart only")
         before = self._live.policy.monitored
         concerned = self._live.exchange(site, policy)
         self._journal.in_force(policy.digest)
         self._record_monitors(before)
-        self._gateway.exchange(prepared, limits(site))
+        self._gateway.exchange(prepared, bounds)
         # As at the start, but without a collection: it would stop the loop for as long as the heap is large.
         gc.freeze()
         began = self._world.clock()

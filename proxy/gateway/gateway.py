@@ -86,7 +86,10 @@ class Gateway:
         began = self._clock()
         for link in self.links:
             if devices is None or link.entrance.device.id in devices:
-                link.decide_again()
+                try:
+                    link.decide_again()
+                except Exception:  # all others must be asked, or they keep what they lost
+                    link.failed("deciding again")
             if self._clock() - began > SLICE:
                 await asyncio.sleep(0)
                 began = self._clock()
