@@ -1,4 +1,4 @@
-"""One record of the log, by the id that log lines and refusals show. Only reads, while the writer goes on."""
+"""One record of the log, by its id. Only reads, while the writer goes on."""
 
 from __future__ import annotations
 

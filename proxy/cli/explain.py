@@ -55,7 +55,7 @@ def command(
 
     REQUEST names a protocol and what is asked, for example: modbus write holding 40 = 77
 
-    Or it is the id of a decision from a log line or a record: then it says what was answered and by what policy, and
+    Or it is the id of a record in the audit log: then it says what was answered and by what policy, and
     what the files here answer to the same, at that time. What the process was like is not on record: --state says it.
 
     Exits with 0 if it is allowed, 1 if it is refused, 2 if the question is wrong, 3 if the site or the log cannot be

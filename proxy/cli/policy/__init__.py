@@ -9,7 +9,7 @@ from proxy.cli.lazy import LazyGroup
 VERBS = {
     "check": ("proxy.cli.check", "Check a site: files, names, rules and its own tests."),
     "fmt": ("proxy.cli.policy.fmt", "Write the site files in one form; comments stay."),
-    "show": ("proxy.cli.policy.show", "Show the rules in force; --casbin: as model and rows."),
+    "show": ("proxy.cli.policy.show", "Show the rules of the files in words; --casbin: as model and rows."),
     "test": ("proxy.cli.policy.test", "Run the policy's own tests; say which rules no test touches."),
     "diff": ("proxy.cli.policy.diff", "Say what access appears and disappears between two versions."),
     "explain": ("proxy.cli.explain", "Say what the policy answers to one request, and why."),
