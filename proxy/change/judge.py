@@ -7,6 +7,7 @@ what is in force. What is judged is a copy of the files, so that they may change
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -75,7 +76,7 @@ def judge(asked: Question) -> Judged:
     before, after = _both(asked, asked.base, loaded.site)
     if before is None:
         return Judged(loaded.site, problems, token=step)
-    difference = differ(before, after, asked.protocols)
+    difference = differ(before, after, asked.protocols, asked.wall)
     return Judged(loaded.site, problems, difference, step, before.change.require_ack)
 
 
@@ -110,14 +111,17 @@ def token(base: Tree, tree: Tree) -> str:
 
 def plan(site: Site) -> Plan:
     doors = tuple(Door(one.name, str(one.bind), one.protocol, one.to, one.tls is not None) for one in site.listeners)
-    return Plan(site.surfaces, site.roles, site.devices, site.hours, doors)
+    state = os.path.relpath(site.state, site.folder)
+    return Plan(site.surfaces, site.roles, site.devices, site.hours, doors, site.name, state)
 
 
-def differ(before: Site, after: Site, protocols: Mapping[str, ProtocolSpec]) -> Difference:
+def differ(before: Site, after: Site, protocols: Mapping[str, ProtocolSpec], now: float) -> Difference:
+    """``now``: from when on they are compared, seconds since 1970."""
+
     def beyond(protocol: str, targets: tuple[Target, ...], others: tuple[Target, ...]) -> tuple[Target, ...]:
         return protocols[protocol].beyond(targets, others) if protocol in protocols else targets
 
-    return compare(plan(before), plan(after), beyond)
+    return compare(plan(before), plan(after), beyond, now)
 
 
 def _both(asked: Question, base: Tree, after: Site) -> tuple[Site | None, Site]:

@@ -13,7 +13,7 @@ from proxy.policy.access import Side, depends_on_names, place
 from proxy.policy.entry import ALLOWED, FORBIDDEN, FREED, NOT_ALLOWED, Difference, Entry, entries
 from proxy.policy.gains import Beyond, Gains
 from proxy.policy.speaker import ROLE
-from proxy.policy.surroundings import appeared
+from proxy.policy.surroundings import appeared, behind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,19 +24,23 @@ if TYPE_CHECKING:
 __all__ = ["Beyond", "Difference", "Entry", "compare"]
 
 
-def compare(before: Plan, after: Plan, beyond: Beyond) -> Difference:
+def compare(before: Plan, after: Plan, beyond: Beyond, now: float | None = None) -> Difference:
     """Only surfaces that changed are looked into: those with another `mark`, and those that name a role, hours or a
     device that means something else now. Monitored rules and nevers count from when they come into force by
-    themselves, so a comparison needs no clock."""
+    themselves. ``now``, seconds since 1970: what is over by then does not matter, and hours are compared by when they
+    are open; None: all that ever was matters, and hours are alike if they are described alike."""
     names = changed(before, after)
     old, new = Side(before), Side(after)
-    was, now = Side(before, nevers=True), Side(after, nevers=True)
-    given = entries(Gains(new, old, beyond, now).of(names), ALLOWED)
-    freed = entries(Gains(was, now, beyond).of(names), FREED)
-    taken = entries(Gains(old, new, beyond, was).of(names), NOT_ALLOWED)
-    forbidden = entries(Gains(now, was, beyond).of(names), FORBIDDEN)
+    was, will = Side(before, nevers=True), Side(after, nevers=True)
+    given = entries(Gains(new, old, beyond, will, now).of(names), ALLOWED)
+    freed = entries(Gains(was, will, beyond, now=now).of(names), FREED)
+    taken = entries(Gains(old, new, beyond, was, now).of(names), NOT_ALLOWED)
+    forbidden = entries(Gains(will, was, beyond, now=now).of(names), FORBIDDEN)
+    devices = behind(new, old)
     return Difference(
-        (*given, *_known(freed, after), *appeared(new, old)), (*taken, *_known(forbidden, before), *appeared(old, new))
+        (*given, *_known(freed, after), *appeared(new, old), *devices.wider),
+        (*taken, *_known(forbidden, before), *appeared(old, new), *devices.narrower),
+        devices.neither,
     )
 
 

@@ -55,18 +55,21 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What appears and what disappears, each in the order of surfaces and lines."""
+    """What appears and what disappears, each in the order of surfaces and lines. ``changes`` are of how devices are
+    spoken to: nobody may do more or less by them."""
 
     widenings: tuple[Entry, ...]
     narrowings: tuple[Entry, ...]
+    changes: tuple[Entry, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.widenings or self.narrowings)
+        return bool(self.widenings or self.narrowings or self.changes)
 
     def data(self) -> dict[str, Any]:
         return {
             "widenings": [entry.data() for entry in self.widenings],
             "narrowings": [entry.data() for entry in self.narrowings],
+            "changes": [entry.data() for entry in self.changes],
         }
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from proxy.core.names import NOBODY
 from proxy.policy.access import ANYBODY, Clause, Side, depends_on_names, place
 from proxy.policy.entry import Gain
+from proxy.policy.heirs import Heirs
+from proxy.policy.openings import Openings
 from proxy.policy.speaker import MBAPS, NULL_ROLE
 from proxy.policy.terms import Terms, as_loose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from proxy.core.action import Target
 
@@ -25,9 +27,11 @@ SHOWN = 3
 
 class Gains:
     """``new`` has them, ``old`` has not. ``guards`` are the prohibitions on the side of ``new``: what they hide
-    is no gain."""
+    is no gain. ``now``: from when on, seconds since 1970; None: since ever, and hours are as they are called."""
 
-    def __init__(self, new: Side, old: Side, beyond: Beyond, guards: Side | None = None) -> None:
+    def __init__(
+        self, new: Side, old: Side, beyond: Beyond, guards: Side | None = None, now: float | None = None
+    ) -> None:
         self._new = new
         self._old = old
         self._beyond = beyond
@@ -37,7 +41,9 @@ class Gains:
         self._moved = frozenset(
             one for one in devices if one not in others or place(devices[one]) != place(others[one])
         )
-        self._renamed: dict[str, Mapping[str, str]] = {}
+        self._now = 0.0 if now is None else now
+        self._openings = Openings((*old.plan.hours, *new.plan.hours), now)
+        self._heirs = Heirs(new, old, self._compared)
 
     def of(self, surfaces: Iterable[str]) -> Iterator[Gain]:
         for surface in surfaces:
@@ -77,19 +83,32 @@ class Gains:
     def _at(self, clause: Clause, speaker: str, device: str, via: str) -> Iterator[Gain]:
         olds = [one for alias in _aliases(speaker) for one in self._old.at(device, alias)]
         for protocol in dict.fromkeys(target.protocol for target in clause.targets):
-            told: dict[Targets, list[Terms]] = {}
-            for terms in clause.terms.single():
-                left = self._left(clause, terms, speaker, protocol, olds)
-                if left := self._in_effect(left, speaker, device):
-                    told.setdefault(left, []).append(terms)
-            for left, some in told.items():
+            told: dict[tuple[Targets, float, float], list[Terms]] = {}
+            for terms, left in self._parts(clause, speaker, protocol, olds):
+                if left := self._in_effect(left, speaker, device, max(terms.since, self._now)):
+                    told.setdefault((left, terms.since, terms.until), []).append(terms)
+            for (left, since, until), some in told.items():
                 hours = tuple(hour for terms in some for hour in terms.hours)
-                text = _told(clause.terms._replace(hours=hours), left)
+                text = _told(clause.terms._replace(hours=hours, since=since, until=until), left)
                 shown = self._as_written(left, clause, speaker)
                 before = self._before(left, clause, speaker, olds, text)
                 yield Gain(clause.ref, protocol, shown, text, before, via, not olds, speaker, device)
 
-    def _left(self, clause: Clause, terms: Terms, speaker: str, protocol: str, olds: Iterable[Clause]) -> Targets:
+    def _parts(
+        self, clause: Clause, speaker: str, protocol: str, olds: Collection[Clause]
+    ) -> Iterator[tuple[Terms, Targets]]:
+        """What the others do not allow, in each of its hours, and from when to when if that is not always the same."""
+        edges = {edge for old in olds for edge in (old.terms.since, old.terms.until)}
+        edges |= self._heirs.edges(clause.ref.surface)
+        for terms in clause.terms.single():
+            parts = [
+                (part, self._left(clause, part, speaker, protocol, olds)) for part in terms.parted(edges, self._now)
+            ]
+            same = len({left for _, left in parts}) == 1
+            yield from [(terms, parts[0][1])] if same else parts
+
+    def _left(self, clause: Clause, part: Terms, speaker: str, protocol: str, olds: Collection[Clause]) -> Targets:
+        terms = part._replace(since=max(part.since, self._now))
         found: Targets = ()
         for changes in (None,) if self._new.nevers else (False, True):
             mine = self._new.bound(clause.about(protocol, changes=changes), speaker)
@@ -97,7 +116,13 @@ class Gains:
                 others = tuple(
                     target
                     for old in olds
-                    if as_loose(old.terms, terms, changes=changes is True, paired=self._paired(old, clause))
+                    if as_loose(
+                        old.terms,
+                        terms,
+                        self._openings,
+                        changes=changes is True,
+                        paired=self._paired(old, clause, terms.since),
+                    )
                     for target in self._old.bound(old.about(protocol, changes=changes), speaker)
                 )
                 found += self._compared(protocol, mine, others)
@@ -110,34 +135,21 @@ class Gains:
             known = self._known[key] = self._beyond(protocol, mine, others)
         return known
 
-    def _paired(self, old: Clause, new: Clause) -> bool:
+    def _paired(self, old: Clause, new: Clause, at: float) -> bool:
         """They are one rule, under the same name or under a new one."""
         if old.ref.surface != new.ref.surface or not old.terms.limited:
             return not old.terms.limited
-        return old.ref.name == self._names_before(new.ref.surface).get(new.ref.name, new.ref.name)
+        return self._heirs.of(new.ref.surface, at).get(old.ref.name) == new.ref.name
 
-    def _names_before(self, surface: str) -> Mapping[str, str]:
-        known = self._renamed.get(surface)
-        if known is None:
-            new, old = self._new.clauses(surface), self._old.clauses(surface)
-            gone = {clause.meaning: name for name, clause in old.items() if name not in new}
-            known = {
-                name: gone.pop(clause.meaning)
-                for name, clause in new.items()
-                if name not in old and clause.meaning in gone
-            }
-            self._renamed[surface] = known
-        return known
-
-    def _in_effect(self, left: Targets, speaker: str, device: str) -> Targets:
-        """Without what a never on the same side forbids anyway."""
+    def _in_effect(self, left: Targets, speaker: str, device: str, since: float) -> Targets:
+        """Without what a never on the same side forbids anyway, from then on."""
         if self._guards is None or not left:
             return left
         guards = [
             goal
             for alias in _aliases(speaker)
             for clause in self._guards.at(device, alias)
-            if not clause.terms.since
+            if clause.terms.since <= since
             for goal in self._guards.bound(clause.targets, speaker)
         ]
         return tuple(target for target in left if not any(target.within(goal) for goal in guards))

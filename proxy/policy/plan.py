@@ -22,10 +22,13 @@ class Door(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Both versions of a comparison have this form."""
+    """Both versions of a comparison have this form. ``site`` is the site's name: the names in certificates have it.
+    ``state`` is the folder of what is kept, as the files call it."""
 
     surfaces: tuple[Surface, ...]
     roles: tuple[Role, ...]
     devices: Mapping[str, Device]
     hours: tuple[Hours, ...] = ()
     doors: tuple[Door, ...] = ()
+    site: str = ""
+    state: str = ""

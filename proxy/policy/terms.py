@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from proxy.core.process import Predicate
     from proxy.core.surface import Monitor, Rate
+    from proxy.policy.openings import Openings
 
 FOREVER = math.inf
 
@@ -35,6 +37,14 @@ class Terms(NamedTuple):
             yield self
         else:
             yield from (self._replace(hours=(hour,)) for hour in self.hours)
+
+    def parted(self, edges: Iterable[float], now: float) -> Iterator[Terms]:
+        """Cut where others begin or end, without what is over. The first begins with itself."""
+        first = max(self.since, now)
+        cuts = sorted({edge for edge in edges if first < edge < self.until})
+        for start, end in pairwise((first, *cuts, self.until)):
+            if start < end:
+                yield self._replace(since=self.since if start == first else start, until=end)
 
     @property
     def limited(self) -> bool:
@@ -73,7 +83,7 @@ def since(monitor: Monitor | None) -> float:
     return monitor.until if monitor.then == "enforce" else FOREVER
 
 
-def as_loose(old: Terms, new: Terms, *, changes: bool, paired: bool) -> bool:
+def as_loose(old: Terms, new: Terms, openings: Openings, *, changes: bool, paired: bool) -> bool:
     """Whatever is allowed on ``new`` terms is allowed on ``old`` ones. ``new`` has at most one hour. ``changes``: it
     is about an action that changes the device. ``paired``: what ``old`` limits is the very rule that ``new`` does;
     two rules with a rate each allow more than one."""
@@ -81,13 +91,15 @@ def as_loose(old: Terms, new: Terms, *, changes: bool, paired: bool) -> bool:
         return False
     if changes and new.unproved and not old.unproved:
         return False
-    if old.hours and (not new.hours or new.hours[0][1] not in {meaning for _, meaning in old.hours}):
-        return False
+    if old.hours:
+        others = frozenset(meaning for _, meaning in old.hours)
+        if not new.hours or not openings.covered(new.hours[0][1], others):
+            return False
     if not all(any(_implies(one, other) for one in new.whilst) for other in old.whilst):
         return False
     if not old.limited:
         return True
-    return paired and _at_most(new.rate, old.rate) and (not changes or _at_most(new.budget, old.budget))
+    return paired and at_most(new.rate, old.rate) and (not changes or at_most(new.budget, old.budget))
 
 
 def _implies(one: Predicate, other: Predicate) -> bool:
@@ -103,7 +115,7 @@ def _implies(one: Predicate, other: Predicate) -> bool:
     return False
 
 
-def _at_most(new: Rate | None, old: Rate | None) -> bool:
+def at_most(new: Rate | None, old: Rate | None) -> bool:
     """In any stretch of the old length the new rate lets no more pass."""
     if old is None:
         return True

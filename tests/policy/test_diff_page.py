@@ -14,7 +14,7 @@ from proxy.cli.main import run
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "policy-diff.md").read_text()
 FILE = re.compile(r"```yaml\n# (?P<version>\w+)/(?P<name>\S+)\n(?P<text>.*?)```", re.DOTALL)
 BLOCK = re.compile(r"```console\n(?P<text>.*?)```", re.DOTALL)
-VERSIONS = ("yesterday", "today", "tonight")
+VERSIONS = ("yesterday", "today", "tonight", "tomorrow")
 """Each is the one before it, but for the files that the page shows."""
 COMMANDS = [
     (command, output.strip())

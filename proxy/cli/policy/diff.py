@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def command(config: Path | None, output: str, places: tuple[str, ...]) -> int:
     home = _home(config, places)
     before, after = _both(places, home)
     old, new = site_at(before, home), site_at(after, home)
-    difference = differ(old, new, protocols())
+    difference = differ(old, new, protocols(), time.time())
     if output == "json":
         click.echo(json.dumps(_data(difference, (before, old), (after, new)), indent=2))
     else:
@@ -71,9 +72,14 @@ def _both(places: tuple[str, ...], home: Path) -> tuple[Place, Place]:
 def as_text(difference: Difference) -> str:
     """Widenings first: they are what somebody has to want."""
     lines: list[str] = []
-    for title, entries in (("widens", difference.widenings), ("narrows", difference.narrowings)):
+    titled = (
+        ("widens access", difference.widenings),
+        ("narrows access", difference.narrowings),
+        ("changes no access", difference.changes),
+    )
+    for title, entries in titled:
         if entries:
-            lines += [f"{title} access ({len(entries)})", *map(_line, entries)]
+            lines += [f"{title} ({len(entries)})", *map(_line, entries)]
     return "\n".join(lines) or "no difference in access"
 
 

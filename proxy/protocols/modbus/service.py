@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from proxy.core.options import access, no_access
 from proxy.protocols.modbus.windows import nearest
 
 if TYPE_CHECKING:
@@ -15,17 +17,21 @@ if TYPE_CHECKING:
 _SECONDS = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,3})?)(ms|s)")
 
 
+def _more_units(now: frozenset[int] | None, before: frozenset[int] | None) -> bool:
+    return before is not None and (now is None or not now <= before)
+
+
 @dataclass(frozen=True, slots=True)
 class ModbusService:
     """``units``: the unit ids behind this address, None for any. ``connections``: TCP connections the device takes
     from us; ``pipeline``: requests it takes at once on each (most PLCs: 1). ``timeout`` seconds until 0x0B.
     ``answers_other_unit``: it answers with a unit id of its own (Messaging Guide 4.4.1.3)."""
 
-    units: frozenset[int] | None = None
-    connections: int = 1
-    pipeline: int = 1
-    timeout: float = 1.0
-    answers_other_unit: bool = False
+    units: frozenset[int] | None = field(default=None, metadata=access(_more_units))
+    connections: int = field(default=1, metadata=access(no_access))
+    pipeline: int = field(default=1, metadata=access(no_access))
+    timeout: float = field(default=1.0, metadata=access(no_access))
+    answers_other_unit: bool = field(default=False, metadata=access(operator.gt))
 
 
 def parse_service(value: object, report: Report) -> ModbusService | None:

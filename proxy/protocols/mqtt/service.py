@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from proxy.core.options import access, no_access
 from proxy.protocols.mqtt.filters import Filter, Matches, any_of
 from proxy.protocols.mqtt.parts import nearest, quoted, seconds, size
 from proxy.protocols.mqtt.words import filter_fault
@@ -32,15 +34,15 @@ class MqttService:
     just gets no more of it."""
 
     commands: tuple[str, ...] = COMMANDS
-    max_packet: int = 256 * 1024
-    keep_alive: int = 300
-    session_expiry: int = 24 * 3600
-    will_delay: int = 0
-    receive_maximum: int = 32
+    max_packet: int = field(default=256 * 1024, metadata=access(operator.gt))
+    keep_alive: int = field(default=300, metadata=access(no_access))
+    session_expiry: int = field(default=24 * 3600, metadata=access(operator.gt))
+    will_delay: int = field(default=0, metadata=access(operator.gt))
+    receive_maximum: int = field(default=32, metadata=access(no_access))
     login: str | None = None
     login_of_client: bool = False
-    strip_will: bool = False
-    disconnect_lost: bool = False
+    strip_will: bool = field(default=False, metadata=access(operator.gt))
+    disconnect_lost: bool = field(default=False, metadata=access(operator.lt))
     is_command: Matches = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
