@@ -108,7 +108,8 @@ class Gateway:
         or speaks otherwise now, end; all others stay as they are."""
         kept, listeners = prepared.kept, self.listeners
         self.links.limit(limits)
-        self.listener_counts = {e.name: self.listener_counts.get(e.name, ListenerCounts()) for e in prepared.entrances}
+        counted = {name: self.listener_counts[listener.entrance.name] for name, listener in kept.items()}
+        self.listener_counts = {e.name: counted.get(e.name, ListenerCounts()) for e in prepared.entrances}
         self.device_counts = {
             e.device.id: self.device_counts.get(e.device.id, DeviceCounts()) for e in prepared.entrances
         }
@@ -123,11 +124,12 @@ class Gateway:
         for listener in listeners:
             if id(listener) not in staying:
                 listener.close()
-        self._let_go({entrance.name: entrance for entrance in prepared.entrances})
+        self._let_go({(entrance.host, entrance.port): entrance for entrance in prepared.entrances})
 
-    def _let_go(self, now: Mapping[str, Entrance]) -> None:
+    def _let_go(self, now: Mapping[tuple[str, int], Entrance]) -> None:
+        """By place: what a listener is called is nothing to its links."""
         for link in self.links.everyone():
-            new = now.get(link.entrance.name)
+            new = now.get((link.entrance.host, link.entrance.port))
             if new is None or not new.leads_as(link.entrance):
                 link.end(Reason.POLICY_CHANGED if new is not None else Reason.DEVICE_GONE, "its listener has changed")
         leading = {(e.device.id, e.protocol.name): e for e in now.values()}

@@ -64,6 +64,30 @@ async def test_t71_ports_that_were_bound_for_nothing_are_free_again(tmp_path: Pa
     await stopped(app)
 
 
+@pytest.mark.parametrize("swap", [False, True])
+async def test_a_listener_with_another_name_keeps_its_links(tmp_path: Path, swap: bool) -> None:
+    """Who is still allowed sees nothing of a reload, and what is counted goes on."""
+    app = app_of(tmp_path)
+    await_nothing = asyncio.sleep
+    site = app._live.site
+    first = site.listeners[0]
+    second = replace(first, name="gate", bind=Bind("127.0.0.1", free_port()))
+    await app._take(replace(site, listeners=(first, second)), lambda: await_nothing(0))
+    reader, writer = await asyncio.open_connection("127.0.0.1", first.bind.port)
+    try:
+        await asyncio.sleep(0.05)
+        assert len(app.gateway.links) == 1
+        renamed = (replace(first, name="gate"), replace(second, name="door" if swap else "other"))
+        await app._take(replace(site, listeners=renamed), lambda: await_nothing(0))
+        assert app.gateway.listener_counts["gate"].live == 1
+        writer.write(bytes.fromhex("000100000006010300640001"))  # holding 100: no rule allows it
+        assert (await asyncio.wait_for(reader.read(64), 2.0))[7] == 0x83
+        assert [one.live for one in app.gateway.listener_counts.values()] == [1, 0]
+    finally:
+        writer.close()
+        await stopped(app)
+
+
 class Faulty:
     """As much of a link as the gateway asks for when it decides again; ``fault`` is its bug."""
 
