@@ -21,9 +21,9 @@ _NUMBER = re.compile(r"([0-9]+)")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``kind`` is `access`, `guard` (a never), `monitor`, `audit`, `identity`, `door` or `device`. ``who`` are device
-    ids and what certificates say; empty: anybody. ``terms`` is what else must hold, ``before`` what held until now.
-    ``rule`` is None where no rule says it, ``origin`` is then where the other file is, if there is one."""
+    """``kind`` is `access`, `guard` (a never), `monitor`, `audit`, `identity`, `door`, `device` or `state`. ``who`` are
+    device ids and what certificates say; empty: anybody. ``terms`` is what else must hold, ``before`` what held until
+    now. ``rule`` is None where no rule says it, ``origin`` is then where the other file is, if there is one."""
 
     kind: str
     text: str
