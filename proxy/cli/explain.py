@@ -69,6 +69,8 @@ def command(
         if who or to:
             raise click.UsageError("a decision's id says who asked whom; take --who and --to out")
         decision = find_decision(find_config(config), request[0])
+    elif len(request) == 1 and " " not in request[0] and who is None and to is None:
+        raise click.UsageError(f"{request[0]!r} is no id of a record; a question needs --who and --to")
     elif who is None or to is None:
         raise click.UsageError(f"Missing option '{'--to' if who else '--who'}'.")
     else:

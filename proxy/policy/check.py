@@ -135,7 +135,9 @@ def _shadowed(rule: Rule, known: _Clauses) -> Iterator[Finding]:
 
 
 def _pointless(rule: Rule, pointless: Pointless) -> Iterator[Finding]:
+    told = set()
     for target in _written(rule):
         said = [pointless(target, device) for device in rule.devices]
-        if said and said[0] is not None and all(said):
+        if said and said[0] is not None and all(said) and said[0] not in told:
+            told.add(said[0])
             yield warn(rule, *said[0])

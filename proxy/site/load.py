@@ -217,7 +217,8 @@ class _Loader:
     def _check_ends(self) -> None:
         if self._open_ended:
             count = len(self._open_ended)
-            wrong = f"{count} file{'s do' if count > 1 else ' does'} not end in '...', so half of it would look whole"
+            many = f"{count} files, this one first, do" if count > 1 else "1 file does"
+            wrong = f"{many} not end in '...', so half of it would look whole"
             mend = "open each file with '---' and close it with '...'"
             origin = Origin(min(self._open_ended), 1)
             self.collector.add(Problem(Finding.DOUBTFUL, origin, (), wrong, mend, warning=True))

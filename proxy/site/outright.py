@@ -28,7 +28,10 @@ def pointless_at(
     devices: Mapping[str, Device], protocols: Mapping[str, ProtocolSpec], to: str, target: Target
 ) -> tuple[str, str] | None:
     """Why a rule's target comes to nothing at device ``to``, and how to mend it; or None."""
-    service = devices[to].services.get(target.protocol) if to in devices else None
-    if service is None or target.protocol not in protocols:
+    if to not in devices or target.protocol not in protocols:
         return None
+    service = devices[to].services.get(target.protocol)
+    if service is None:
+        name = target.protocol
+        return f"{to} has no service {name}", f"name it under services: of {to}, or take {name} out of the rule"
     return protocols[target.protocol].pointless(target, service.options)

@@ -187,6 +187,7 @@ def test_other_evidence_is_another_answer(asked: Asked) -> None:
         (["--who", "scada", "--to", "plc-3a", "modbus open holding 3"], "unknown verb 'open'"),
         (["--who", "scada", "--to", "plc-3c", "modbus read holding 3"], "did you mean 'plc-3b'"),
         (["--who", "scada", "--to", "plc-3a"], "Missing argument"),
+        (["01M8418CQ73"], "'01M8418CQ73' is no id of a record"),
     ],
 )
 def test_a_wrong_question(site: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str) -> None:

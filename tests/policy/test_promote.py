@@ -268,6 +268,10 @@ class TestTheCommand:
     def test_what_is_not_watched(self, tmp_path: Path, what: str) -> None:
         assert self.promote(watched(tmp_path), what) == (2, False)
 
+    def test_the_name_of_a_rule_alone(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.promote(watched(tmp_path), "lower") == (2, False)
+        assert "did you mean cell-3/lower?" in capsys.readouterr().err
+
     def test_without_a_record_of_flows_nobody_knows(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         config = watched(tmp_path)
         (config.parent / "var" / "flows.sqlite").unlink()

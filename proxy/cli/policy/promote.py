@@ -88,7 +88,10 @@ def command(config: Path | None, what: str, named: tuple[str, ...], days: int, f
 def _file(home: Path, site: Site, name: str) -> tuple[Path, str]:
     surface = next((one for one in site.surfaces if one.name == name), None)
     if surface is None:
-        raise click.UsageError(f"no surface {name!r}; there are: {', '.join(one.name for one in site.surfaces)}")
+        refs = [rule.ref for one in site.surfaces for rule in one.rules]
+        refs += [never.ref for one in site.surfaces for never in one.nevers]
+        near = next((f"; did you mean {ref}?" for ref in refs if ref.name == name), "")
+        raise click.UsageError(f"no surface {name!r}{near}; there are: {', '.join(one.name for one in site.surfaces)}")
     path = home.parent / surface.origin.file
     try:
         return path, path.read_bytes().decode()
