@@ -14,6 +14,7 @@ from proxy.policy.diff import compare
 from proxy.protocols.modbus.targets import Spans
 from tests.policy.test_diff import plan, zone
 from tests.policy.toy import origin, rule
+from tests.policy.versions import Shift as Unknown
 from tests.policy.versions import beyond
 
 if TYPE_CHECKING:
@@ -111,6 +112,12 @@ def test_an_exception_does_not_hide_what_comes_after_it() -> None:
     years = window(datetime(2026, 1, 1), datetime(2028, 6, 1))
     weekends = replace(EARLY, days=frozenset({5, 6}))
     assert counts([replace(EARLY, start=time(5)), years], [weekends])[0] == 1, "a window closes some day"
+
+
+def test_hours_of_another_kind_are_what_they_are_called() -> None:
+    unknown = Unknown("u", "mornings")
+    assert counts([EARLY], [unknown]) == counts([unknown], [Unknown("v", "evenings")]) == (1, 1)
+    assert counts([unknown], [Unknown("v", "mornings")]) == (0, 0)
 
 
 def test_what_is_too_far_ahead_is_not_looked_into() -> None:
