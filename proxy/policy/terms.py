@@ -61,9 +61,9 @@ class Terms(NamedTuple):
         for predicate in self.whilst:
             yield f"while {predicate.describe()}"
         if self.rate is not None:
-            yield f"at most {self.rate.count} in any {self.rate.seconds:g} s"
+            yield f"at most {self.rate.count} in any {self.rate.span}"
         if self.budget is not None:
-            yield f"at most {self.budget.count} changes by all in any {self.budget.seconds:g} s"
+            yield f"at most {self.budget.count} changes by all in any {self.budget.span}"
         if self.unproved:
             yield "an address is enough for a change"
         if self.since:

@@ -81,7 +81,7 @@ def test_more_addresses() -> None:
          "while plc modbus holding 10 == 0 within 5 s"),
         ({}, {"rate": Rate(6, 60.0)}, "at most 6 in any 60 s"),
         ({"rate": Rate(12, 60.0)}, {"rate": Rate(6, 60.0)}, "at most 6 in any 60 s"),
-        ({}, {"budget": Rate(20, 28800.0)}, "at most 20 changes by all in any 28800 s"),
+        ({}, {"budget": Rate(20, 28800.0)}, "at most 20 changes by all in any 8 h"),
     ],
 )  # fmt: skip
 def test_terms_that_are_loosened(loose: dict[str, Any], tight: dict[str, Any], shown: str) -> None:
