@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy.policy.contradiction import Contradictions
+from proxy.policy.extent import Nearby
 from proxy.policy.finding import ERROR, WARNING, Finding, warn
 from proxy.policy.lacking import nameless, unprovable
 
@@ -61,36 +62,43 @@ def _written(rule: Rule) -> list[Target]:
 
 
 class _Clauses:
-    """The rules and targets of a surface, found by speaker or by device: whichever list is shorter is walked."""
+    """The rules and targets of a surface, found by speaker or by device: whichever list is shorter is looked through,
+    near the place that is asked about, for a rule may list thousands of registers."""
 
     def __init__(self, surface: Surface) -> None:
-        self._by_speaker: dict[str, list[tuple[Rule, Target]]] = {}
-        self._by_device: dict[str, list[tuple[Rule, Target]]] = {}
+        self._lists: dict[tuple[int, str, str, str], list[tuple[Rule, Target]]] = {}
+        self._near: dict[int, Nearby[tuple[Rule, Target]]] = {}
         for rule in surface.rules:
             for target in rule.targets:
-                for speaker in rule.speakers:
-                    self._by_speaker.setdefault(speaker, []).append((rule, target))
-                for device in rule.devices:
-                    self._by_device.setdefault(device, []).append((rule, target))
+                for kind, names in enumerate((rule.speakers, rule.devices)):
+                    for name in names:
+                        key = kind, name, target.protocol, target.verb
+                        self._lists.setdefault(key, []).append((rule, target))
 
     def wider(self, rule: Rule, target: Target) -> Iterator[tuple[Rule, Target]]:
         """The rules that allow all that this target of ``rule`` does, to whom it does, where it does, on no harder
         terms. Of two alike only the later one is told of the earlier."""
         speakers, devices = {*rule.speakers}, {*rule.devices}
-        lists = self._by_speaker[rule.speakers[0]], self._by_device[rule.devices[0]]
+        both = (0, rule.speakers[0]), (1, rule.devices[0])
+        lists = (self._lists[kind, name, target.protocol, target.verb] for kind, name in both)
         seen_self = False
-        for other, goal in min(lists, key=len):
+        for other, goal in self._nearby(min(lists, key=len), target):
             if goal is target and other is rule:
                 seen_self = True
             elif (
-                (goal.protocol, goal.verb) == (target.protocol, target.verb)
-                and speakers <= {*other.speakers}
+                speakers <= {*other.speakers}
                 and devices <= {*other.devices}
                 and _as_free(other, rule)
                 and within(target, goal)
                 and not (seen_self and _alike(rule, target, other, goal))
             ):
                 yield other, goal
+
+    def _nearby(self, some: list[tuple[Rule, Target]], target: Target) -> Sequence[tuple[Rule, Target]]:
+        near = self._near.get(id(some))
+        if near is None:
+            near = self._near[id(some)] = Nearby([(one, one[1]) for one in some])
+        return near.of(getattr(target, "extent", None))
 
 
 def _as_free(other: Rule, rule: Rule) -> bool:

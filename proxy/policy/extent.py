@@ -49,10 +49,11 @@ class Nearby(Generic[T]):
 
     def to(self, action: Action) -> Sequence[T]:
         """Every item whose target may cover part of ``action``, in order."""
-        if self._spaces is None:
-            return self._all
-        extent: Extent | None = getattr(action, "extent", None)
-        if extent is None:
+        return self._all if self._spaces is None else self.of(getattr(action, "extent", None))
+
+    def of(self, extent: Extent | None) -> Sequence[T]:
+        """As `to`, of what lies there."""
+        if self._spaces is None or extent is None:
             return self._all
         space = self._spaces.get(extent[0])
         found = self._loose if space is None else sorted(self._loose + space.overlapping(extent[1], extent[2]))
