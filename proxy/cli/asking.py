@@ -32,6 +32,8 @@ def question(site: Site, who: str, to: str, request: str, evidence: Sequence[str
 
     spec, text = _request(request)
     _check_names(site, who, to)
+    if spec.name not in site.devices[to].services:
+        click.echo(f"note: {to} has no service {spec.name}; no rule makes it hear of this", err=True)
     return asked_of(spec, text, assumed(who, site.devices, kinds(evidence)), to)
 
 

@@ -105,7 +105,8 @@ class _Answer:
         told = explain(shadowed.enforced, asked, asking.grammar(spec), shadowed)
         self.standing = refusal(principal, site.devices.get(principal.id or ""))
         self.outright = refused_outright(site.devices, protocols(), asked.device, asked.actions)
-        if self.outright is not None and told.change is not None and told.change.snippet:
+        deaf = self.outright is not None or asked.protocol not in site.devices[asked.device].services
+        if deaf and told.change is not None and told.change.snippet:
             told = replace(told, change=None)  # the proposed rule would change nothing
         self.told = told
         self.digest = shadowed.digest

@@ -202,6 +202,15 @@ def test_the_words_need_no_quotes_and_a_stranger_is_pointed_out(site: Path, caps
     assert "no device 'scda'; did you mean 'scada'?" in capsys.readouterr().err
 
 
+def test_no_rule_is_proposed_for_a_service_that_the_device_has_not(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--who", "scada", "--to", "plc-3a", "mqtt", "subscribe", "line-2/#"]
+    assert run(["explain", "--config", str(site), *asked]) == 1
+    out, err = capsys.readouterr()
+    assert "note: plc-3a has no service mqtt" in err and "add this under rules" not in out
+
+
 def test_a_missing_site_and_a_broken_one(site: Path) -> None:
     words = ["--who", "scada", "--to", "plc-3a", "modbus read holding 5"]
     (site.parent / "policies/surfaces/cell-3.yaml").write_text("surface: cell-3\n")

@@ -122,7 +122,9 @@ def test_a_rule_in_a_protocol_that_its_device_does_not_speak_is_a_warning(
     edit(folder, SURFACE, "never:\n", f"{odd}never:\n")
     assert run(["check"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"{SURFACE}:9:3: rules.odd: warning: plc has no service mqtt; name it under services: of plc")
+    assert line.startswith(
+        f"{SURFACE}:9:3: rules.odd: warning: plc has no service mqtt; name it under services: of plc"
+    )
 
 
 def test_files_are_named_as_seen_from_here(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
