@@ -268,7 +268,8 @@ class App:
             _log.info("reload: %s (%s)", attempt.outcome, attempt.why, extra=extra)
         else:
             _log.error("reload: %s (%s); what was in force stays in force", attempt.outcome, attempt.why, extra=extra)
-        for line in (*attempt.told, *(f"wider: {one}" for one in attempt.widenings)):
+        changes = (*(f"wider: {one}" for one in attempt.widenings), *(f"narrower: {one}" for one in attempt.narrowings))
+        for line in (*attempt.told, *changes):
             _log.log(logging.INFO if attempt.successful else logging.ERROR, "reload: %s", line)
         self._audit.record(Record("reload", detail=_sum_up(attempt)))
 

@@ -28,6 +28,9 @@ def command(config: Path | None, version: str, accepted: str | None, timeout: fl
 
     It is an apply like any other: the same checks, the same comparison, the same acknowledgement. The files as they are
     now are kept as a version of their own before they are replaced.
+
+    Exits as `apply` does: 0 in force, 1 refused or no such version, 3 files that cannot be written, 4 no gateway
+    answers, 5 it waits for an acknowledgement.
     """
     step = taking.look_at(config, lambda _, versions: versions.read(versions.find(version).id))
     if not taking.acknowledge(step, accepted):
