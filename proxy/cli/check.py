@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-
 @click.command()
 @config_option
 @click.option("-o", "--output", type=click.Choice(["text", "json", "github", "sarif"]), default="text")
