@@ -185,6 +185,7 @@ class Reloader:
         try:
             judged = await around.judging.ask(question, known, around.site().devices)
         except JudgingError as fault:
+            await asyncio.to_thread(around.versions.sweep)
             return replace(attempt, told=(str(fault),))
         return await self._take(tree, judged, attempt)
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from proxy.change.judging import JudgingError
+from proxy.versions.store import SCRATCH
 from tests.change.test_reload import Plant
 
 
@@ -47,3 +49,15 @@ async def test_t48_no_thread_for_a_look_at_the_files(tmp_path: Path, from_the_st
         assert not running.done() and plant.reports[-1].successful
     finally:
         running.cancel()
+
+
+async def test_t47_a_process_that_was_killed_leaves_no_copy_of_the_files(tmp_path: Path) -> None:
+    """Whatever kills it (no memory) kills it each time: the disk must not fill up until somebody restarts."""
+    plant = Plant(tmp_path)
+    left = plant.versions.folder / f"{SCRATCH}x"
+    left.mkdir()
+    (left / "bulkhead.yaml").write_text("site: works\n")
+    plant.judging.answer = JudgingError("the process that judges it ended (exit -9)")
+    plant.edit()
+    attempt = await plant.reloader.attempt("SIGHUP")
+    assert attempt.outcome == "failed" and not left.exists()
