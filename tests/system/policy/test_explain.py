@@ -40,7 +40,7 @@ def plant(recorder: RecordingPlc, tmp_path_factory: pytest.TempPathFactory) -> I
     edit(made.folder / CELL, r"^  recipe: ", f"{CONDITIONS}\n  recipe: ")
     (made.folder / "policies" / "windows").mkdir()
     (made.folder / "policies" / "windows" / "opening.yaml").write_text(WINDOW)
-    with running(made):
+    with running(made) as gateway:
         scada = made.keys.issue("scada").trusting(made.keys.ca)
         with connect(made.ports["cell-3-modbus"], scada) as link, dial(made.ports["cell-3-plain"]) as bench:
             for address, value in ((40, 1501), (71, 1), (72, 1), (900, 1), (61, 1)):
@@ -51,6 +51,7 @@ def plant(recorder: RecordingPlc, tmp_path_factory: pytest.TempPathFactory) -> I
                 assert ask(link, write(40, value)) == write(40, value)
             assert ask(link, write(40, 706)) == refusal(write(40, 706))
             assert ask(bench, write(40, 1)) == refusal(write(40, 1))
+        gateway.recorded(what="refuse", who="workbench")  # the last of them: all before it are on disk as well
         yield made
 
 
