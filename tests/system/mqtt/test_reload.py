@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -102,7 +101,6 @@ def test_who_may_do_nothing_any_more_is_cut_and_its_will_is_not_said(
         wait_until(lambda: gateway.links() == 1)
         witness.say("ok/x", b"on")
         assert old.takes().payload == b"on"
-        time.sleep(0.3)
         with pytest.raises(TimeoutError):
             witness.heard("more/last", 0.5)
     record = gateway.recorded(what="close", who=DESK)
