@@ -1,0 +1,1 @@
+"""OPC UA binary (opc.tcp): see `docs/opcua.md`."""

@@ -1,0 +1,92 @@
+"""What outlives a link: the sessions of one device.
+
+An OPC UA session belongs to its authenticationToken, not to a connection (Part 4 5.7): a client may lose its TCP
+connection and activate the same session on another one. So whatever both sides must still know then is kept here, in
+one object for all links to a device (`Client.memory`, `Far.memory`), and never in an inspector or an upstream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.protocols.opcua.node import Node
+    from proxy.protocols.opcua.node_id import NodeId
+
+Key = tuple[int, str, int | str | bytes]
+"""`NodeId.key`: the canonical form, so that two encodings of one token are one session."""
+
+SESSIONS = 256
+"""Sessions that are remembered for one device. A PLC takes a few dozen."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPolicy:
+    """One UserTokenPolicy of the server (Part 4 7.42), of the endpoint that we use. ``kind``: 0 anonymous, 1 user name,
+    2 certificate, 3 issued. ``policy``: the security policy's URI for the secret; empty means that of the endpoint."""
+
+    id: str
+    kind: int
+    policy: str
+
+
+@dataclass(slots=True)
+class SouthState:
+    """What the upstream needs of a session to activate it again, on this channel or another.
+
+    ``nonce``: the last one of the server, which the next signature and the next password must carry. ``certificate``:
+    the server's, as it sent it. ``tokens``: what users it takes. ``usable``: its namespaces were read and make sense.
+    """
+
+    nonce: bytes = b""
+    certificate: bytes = b""
+    tokens: tuple[TokenPolicy, ...] = ()
+    usable: bool = False
+
+
+@dataclass(slots=True)
+class Session:
+    """One session. ``timeout`` in seconds, as the server revised it. ``attached``: some link activated it last and is
+    still there. ``above``: node to those of the watched roots that it lies under. ``north`` belongs to the inspector.
+    """
+
+    token: NodeId
+    id: NodeId
+    timeout: float
+    namespaces: tuple[str, ...] = ()
+    above: dict[Node, frozenset[Node]] = field(default_factory=dict)
+    south: SouthState = field(default_factory=SouthState)
+    north: object | None = None
+    attached: bool = True
+
+
+class Memory:
+    """All sessions of one device, oldest first. ``subscriptions`` belongs to the inspectors."""
+
+    __slots__ = ("sessions", "subscriptions")
+
+    def __init__(self) -> None:
+        self.sessions: dict[Key, Session] = {}
+        self.subscriptions: dict[int, object] = {}
+
+    def find(self, token: NodeId) -> Session | None:
+        return self.sessions.get(token.key)
+
+    def add(self, session: Session) -> bool:
+        """False when there is no room: all that are here are in use. A token that the server gave out again replaces
+        the session that it belonged to, with everything that was known of it."""
+        key = session.token.key
+        self.sessions.pop(key, None)
+        if len(self.sessions) >= SESSIONS:
+            for other, old in self.sessions.items():
+                if not old.attached:
+                    del self.sessions[other]
+                    break
+            else:
+                return False
+        self.sessions[key] = session
+        return True
+
+    def drop(self, token: NodeId) -> Session | None:
+        return self.sessions.pop(token.key, None)
