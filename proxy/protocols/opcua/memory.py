@@ -36,19 +36,21 @@ class SouthState:
     """What the upstream needs of a session to activate it again, on this channel or another.
 
     ``nonce``: the last one of the server, which the next signature and the next password must carry. ``certificate``:
-    the server's, as it sent it. ``tokens``: what users it takes. ``usable``: its namespaces were read and make sense.
+    the server's, as it sent it. ``tokens``: what users it takes.
     """
 
     nonce: bytes = b""
     certificate: bytes = b""
     tokens: tuple[TokenPolicy, ...] = ()
-    usable: bool = False
 
 
 @dataclass(slots=True)
 class Session:
-    """One session. ``timeout`` in seconds, as the server revised it. ``attached``: some link activated it last and is
-    still there. ``above``: node to those of the watched roots that it lies under. ``north`` belongs to the inspector.
+    """One session. ``timeout`` in seconds, as the server revised it. ``namespaces``: index to URI, empty while unknown.
+
+    ``above``: node to those of the watched roots that it lies under. ``partial``: roots below which not everything was
+    found, so that a node that is not in ``above`` may still lie there. ``holder``: the upstream that created or
+    activated it last, None when that has left; ``left``: when, monotonic seconds. ``north`` belongs to the inspector.
     """
 
     token: NodeId
@@ -56,9 +58,15 @@ class Session:
     timeout: float
     namespaces: tuple[str, ...] = ()
     above: dict[Node, frozenset[Node]] = field(default_factory=dict)
+    partial: frozenset[Node] = frozenset()
     south: SouthState = field(default_factory=SouthState)
     north: object | None = None
-    attached: bool = True
+    holder: object | None = None
+    left: float = 0.0
+
+    @property
+    def attached(self) -> bool:
+        return self.holder is not None
 
 
 class Memory:
@@ -73,20 +81,32 @@ class Memory:
     def find(self, token: NodeId) -> Session | None:
         return self.sessions.get(token.key)
 
-    def add(self, session: Session) -> bool:
-        """False when there is no room: all that are here are in use. A token that the server gave out again replaces
-        the session that it belonged to, with everything that was known of it."""
-        key = session.token.key
-        self.sessions.pop(key, None)
+    def add(self, session: Session, now: float) -> bool:
+        """False when there is no room, because all that are here are in use. A token that the server gave out again
+        replaces the session that it belonged to, with everything that was known of it."""
+        self.sessions.pop(session.token.key, None)
         if len(self.sessions) >= SESSIONS:
-            for other, old in self.sessions.items():
-                if not old.attached:
-                    del self.sessions[other]
-                    break
-            else:
-                return False
-        self.sessions[key] = session
+            self._make_room(now)
+        if len(self.sessions) >= SESSIONS:
+            return False
+        self.sessions[session.token.key] = session
         return True
 
     def drop(self, token: NodeId) -> Session | None:
         return self.sessions.pop(token.key, None)
+
+    def held_by(self, holder: object) -> list[Session]:
+        return [session for session in self.sessions.values() if session.holder is holder]
+
+    def release(self, holder: object, now: float) -> None:
+        """The holder is gone. Its sessions stay: somebody may activate them again until the server lets them end."""
+        for session in self.held_by(holder):
+            session.holder = None
+            session.left = now
+
+    def _make_room(self, now: float) -> None:
+        """What the server has let end by now goes; if nothing has, the oldest that nobody holds."""
+        free = [(key, session) for key, session in self.sessions.items() if not session.attached]
+        ended = [key for key, session in free if now > session.left + session.timeout]
+        for key in ended or [key for key, _ in free[:1]]:
+            del self.sessions[key]
