@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from proxy.pki.leaf import Leaf, check_name
@@ -54,8 +54,8 @@ class Authority:
         check_name(site, "site")
         now = now.replace(microsecond=0)
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = _subject(site, "Bulkhead site authority")
-        builder = _builder(subject, subject, key.public_key(), now - BACKDATE, now + life)
+        subject = subject_of(site, "Bulkhead site authority")
+        builder = builder_of(subject, subject, key.public_key(), now - BACKDATE, now + life)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
@@ -91,9 +91,9 @@ class Authority:
         if not self.certificate.not_valid_before_utc <= now < last:
             raise AuthorityError(f"the authority is valid from {self.certificate.not_valid_before_utc} to {last}")
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = _subject(self.site, leaf.name)
+        subject = subject_of(self.site, leaf.name)
         ends = min(now + leaf.life, last)
-        builder = _builder(subject, self.certificate.subject, key.public_key(), now - BACKDATE, ends)
+        builder = builder_of(subject, self.certificate.subject, key.public_key(), now - BACKDATE, ends)
         for extension, critical in self._extensions(leaf, key.public_key()):
             builder = builder.add_extension(extension, critical)
         certificate = builder.sign(self.key, hashes.SHA256())
@@ -124,23 +124,23 @@ def certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     """Unencrypted PKCS #8: the gateway starts unattended, so the file's mode is its protection (T69)."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
-def _subject(site: str, name: str) -> x509.Name:
+def subject_of(site: str, name: str) -> x509.Name:
     return x509.Name(
         [x509.NameAttribute(NameOID.ORGANIZATION_NAME, site), x509.NameAttribute(NameOID.COMMON_NAME, name)]
     )
 
 
-def _builder(
+def builder_of(
     subject: x509.Name,
     issuer: x509.Name,
-    public_key: ec.EllipticCurvePublicKey,
+    public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
     begins: datetime,
     ends: datetime,
 ) -> x509.CertificateBuilder:
