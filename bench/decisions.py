@@ -31,6 +31,8 @@ BATCH = 16  # requests in one call, which is also how many a master may have in 
 class Secured:
     """What a mutual TLS listener tells its inspectors."""
 
+    name: str = "front"
+    options: object = None
     secured: bool = True
     deny_style: str = "refuse"
 

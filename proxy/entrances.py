@@ -31,6 +31,9 @@ def _entrance(site: Site, listener: Listener, protocols: Mapping[str, ProtocolSp
     device = site.devices[listener.to]
     service = device.services[listener.protocol]
     spec = protocols[listener.protocol]
+    names = spec.secrets(service.options)
+    if listener.options is not None:
+        names += spec.secrets(listener.options)
     return Entrance(
         name=listener.name,
         host=listener.bind.host,
@@ -40,8 +43,9 @@ def _entrance(site: Site, listener: Listener, protocols: Mapping[str, ProtocolSp
         service=service,
         deny_style=listener.deny_style,
         contexts=keys.contexts(site, listener),
-        secrets={name: keys.secret(site, device, name) for name in spec.secrets(service.options)},
+        secrets={name: keys.secret(site, device, name) for name in names},
         device_tls=keys.towards_device(site, device, service),
+        options=listener.options,
     )
 
 

@@ -41,6 +41,8 @@ READS = 64  # reads in one sample
 class Entrance:
     """What a mutual TLS listener tells its inspectors."""
 
+    name: str = "front"
+    options: object = None
     secured: bool = True
     deny_style: str = PROTOCOL.deny_styles(secured=True)[0]
 

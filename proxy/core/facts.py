@@ -25,7 +25,10 @@ class CertificateFacts:
 @dataclass(frozen=True, slots=True)
 class ConnFacts:
     """One accepted connection. ``mac`` is lower-case colon form, None when the link shows none (loopback, tunnel,
-    SYN cookies). ``syn`` is the SYN signature of identity.md 4, a hint only."""
+    SYN cookies). ``syn`` is the SYN signature of identity.md 4, a hint only. ``application_uri`` is what an OPC UA
+    client calls itself; hostile text unless the certificate has it too. ``channel``: who it is comes from a secure
+    channel of the protocol's own (OPC UA) and not from TLS: the certificate is one that the listener trusts, and need
+    not be of the site's authority."""
 
     listener: str
     peer_ip: str
@@ -34,3 +37,5 @@ class ConnFacts:
     syn: str | None = None
     tls_version: str | None = None
     certificate: CertificateFacts | None = None
+    application_uri: str | None = None
+    channel: bool = False

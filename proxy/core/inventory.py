@@ -43,10 +43,13 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """What proves that a speaker is this device. Every field is the operator's word and outranks any guess."""
+    """What proves that a speaker is this device. Every field is the operator's word and outranks any guess.
+
+    ``opcua_uri``: the ApplicationUri in the certificate that it shows on OPC UA's secure channels."""
 
     x509_uri: str | None = None
     x509_cn: str | None = None
+    opcua_uri: str | None = None
     mac: str | None = None
     ip: str | None = None
     address_only: bool = False

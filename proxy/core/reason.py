@@ -19,6 +19,7 @@ class Reason(Enum):
     TLS_RESUMED = (1005, "a resumed TLS session is refused")
     QUARANTINED = (1006, "the device is quarantined")
     TLS_FAILED = (1007, "the TLS handshake failed")
+    CHANNEL_REFUSED = (1008, "the secure channel or session does not prove who speaks")
 
     NO_CONNECT_RULE = (1101, "no rule lets this speaker reach this device")
     MALFORMED = (1102, "malformed input; the link ends")

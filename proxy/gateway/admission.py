@@ -9,17 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from proxy.core.principal import Principal
 from proxy.core.reason import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from proxy.core.facts import CertificateFacts, ConnFacts
     from proxy.core.origin import RuleRef
-    from proxy.core.principal import Principal
     from proxy.core.process import Point
     from proxy.gateway.ports import Entrance, Judges
     from proxy.gateway.tls import TlsSession
     from proxy.gateway.watch import Authority
-    from proxy.protocols.base import Watched
+    from proxy.protocols.base import Introduction, Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class Admission:
     def watched(self) -> Watched:
         """What the inspectors of this entrance's device are to report."""
         return self._judges.watched(self._entrance.device.id, self._entrance.protocol.name)
+
+    @property
+    def wall(self) -> Callable[[], float]:
+        return self._judges.wall
 
     def observe(self, point: Point, value: float, now: float) -> None:
         """The device told somebody this."""
@@ -86,6 +92,19 @@ class Admission:
             return Entry(facts, principal, authority)
         detail = f"rule {let_in} ({let_in.origin}) had let it in; now: {verdict.detail or verdict.reason.sentence}"
         return Entry(facts, principal, authority, _end_of(verdict.reason), detail)
+
+    def introduced(self, facts: ConnFacts, introduction: Introduction) -> Entry:
+        """A client whose protocol brings its own handshake, and who passed it."""
+        facts = replace(facts, application_uri=introduction.application_uri, channel=True)
+        if introduction.certificate is None:
+            return self.judge(facts, None, None)
+        try:
+            certificate = self._judges.read_certificate(introduction.certificate)
+        except ValueError as error:
+            return Entry(facts, Principal(None), None, Reason.CHANNEL_REFUSED, str(error))
+        if self.ended(certificate):
+            return Entry(replace(facts, certificate=certificate), Principal(None), None, Reason.CERTIFICATE_ENDED)
+        return self.judge(facts, certificate, None)
 
     def judge(self, facts: ConnFacts, certificate: CertificateFacts | None, tls_version: str | None) -> Entry:
         """Who it is, whether the evidence stands, and whether some rule lets this speaker reach the device."""

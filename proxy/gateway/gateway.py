@@ -17,6 +17,7 @@ from proxy.gateway.listener import Listener, ParseSyn
 from proxy.gateway.poller import Poller
 from proxy.gateway.ports import DeviceCounts, ListenerCounts
 from proxy.gateway.upstream import UpstreamDriver
+from proxy.protocols.base import Far
 
 if TYPE_CHECKING:
     from proxy.core.facts import ConnFacts
@@ -69,6 +70,7 @@ class Gateway:
         self.listener_counts: Mapping[str, ListenerCounts] = {e.name: ListenerCounts() for e in entrances}
         self.device_counts: Mapping[str, DeviceCounts] = {e.device.id: DeviceCounts() for e in entrances}
         self._shared: dict[tuple[str, str], UpstreamDriver] = {}
+        self._memories: dict[tuple[str, str], tuple[Entrance, object]] = {}
         self._admissions = {entrance.name: Admission(entrance, judges) for entrance in entrances}
         self.listeners = [self._listener(entrance) for entrance in entrances]
 
@@ -139,6 +141,9 @@ class Gateway:
             else:
                 del self._shared[key]
                 driver.close()
+        for key, (entrance, _) in list(self._memories.items()):
+            if key not in leading or not leading[key].same_device(entrance):
+                del self._memories[key]
 
     async def drain(self) -> None:
         """No new connections; answers under way are delivered; then every link ends with a goodbye."""
@@ -178,6 +183,7 @@ class Gateway:
                 journal=self._journal,
                 counts=self.listener_counts[entrance.name],
                 entropy=self._entropy,
+                memory=self._memory(entrance),
             )
             self.links.arrive(link)
             try:
@@ -193,13 +199,22 @@ class Gateway:
             counts=lambda entrance: self.listener_counts[entrance.name],
         )
 
+    def _memory(self, entrance: Entrance) -> object:
+        """What the links to its device share."""
+        key = (entrance.device.id, entrance.protocol.name)
+        if key not in self._memories:
+            self._memories[key] = (entrance, entrance.protocol.memory(entrance.service.options))
+        return self._memories[key][1]
+
     def _driver(self, entrance: Entrance) -> UpstreamDriver:
         """The device's shared driver, or a new one for this link alone."""
         key = (entrance.device.id, entrance.protocol.name)
         if entrance.service.shared and key in self._shared:
             return self._shared[key]
+        watched = self._judges.watched(*key)
+        far = Far(entrance, self._entropy, self._memory(entrance), self._judges.wall, watched)
         driver = UpstreamDriver(
-            partial(entrance.protocol.upstream, entrance.service.options),
+            partial(entrance.protocol.upstream, entrance.service.options, far),
             entrance.device,
             entrance.service,
             loop=self._loop,

@@ -15,11 +15,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from proxy.core.events import Event
+from proxy.core.names import NOBODY
 from proxy.core.reason import Reason
 from proxy.gateway.sockets import Alarm, Wire
 from proxy.gateway.stall import Stall
 from proxy.gateway.tls import TlsFailure, TlsSession
-from proxy.gateway.watch import Watch
+from proxy.gateway.watch import Stranger, Watch
 from proxy.protocols.base import Client, Effects
 
 if TYPE_CHECKING:
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.core.facts import CertificateFacts, ConnFacts
+    from proxy.core.names import Names
     from proxy.core.principal import Principal
-    from proxy.gateway.admission import Admission
+    from proxy.gateway.admission import Admission, Entry
     from proxy.gateway.links import Links
     from proxy.gateway.ports import Entrance, Journal, ListenerCounts, Timing
     from proxy.gateway.sockets import Readiness
     from proxy.gateway.upstream import UpstreamDriver
-    from proxy.protocols.base import Inspector, UpstreamState
+    from proxy.protocols.base import Inspector, Introduction, UpstreamState
 
 READ = 16384
 PIECE = 2048
@@ -79,6 +81,7 @@ class Link:
         "_journal",
         "_later",
         "_links",
+        "_memory",
         "_more_at",
         "_open",
         "_out",
@@ -93,6 +96,7 @@ class Link:
         "_stall",
         "_timing",
         "_tls",
+        "_unknown",
         "_upstream",
         "_wire",
         "bytes_in",
@@ -125,6 +129,7 @@ class Link:
         journal: Journal,
         counts: ListenerCounts,
         entropy: Callable[[int], bytes],
+        memory: object = None,
     ) -> None:
         self.number = number
         self.facts = facts
@@ -146,6 +151,7 @@ class Link:
         self._journal = journal
         self._counts = counts
         self._entropy = entropy
+        self._memory = memory
         self._phase = Phase.HANDSHAKE
         self._out = Effects()
         self._holds: dict[int, float] = {}
@@ -165,6 +171,8 @@ class Link:
         self._wire = Wire(readiness, sock, on_error=self._broken, drained=self._drained)
         self._recv = sock.recv
         self._tls: TlsSession | None = None
+        self._unknown: Watch | None = None
+        """What the inspector of a client asks that has not introduced itself yet."""
 
     @property
     def phase(self) -> Phase:
@@ -174,6 +182,10 @@ class Link:
         self._wire.read_with(self._readable)
         if self.entrance.secured:
             self._alarm.by(self._phase_until, self.opened_at)
+        elif self.entrance.protocol.introduces(self.entrance.options):
+            self._alarm.by(self._phase_until, self.opened_at)
+            self._unknown = Watch(Stranger())
+            self._open = self.inspector = self._inspector(self._unknown, NOBODY, self.opened_at)
         else:
             self._admit(None, self.opened_at)
 
@@ -213,7 +225,7 @@ class Link:
         if out.wake is not None:
             self._alarm.by(out.wake, now)
             out.wake = None
-        if out.events or out.held or out.closing or out.seen:
+        if out.events or out.held or out.closing or out.seen or out.introduced:
             self._flush_rest(now)
 
     def failed(self, where: str) -> None:
@@ -343,6 +355,9 @@ class Link:
         """Before and after the open phase."""
         if self._phase is Phase.OPEN:
             self._ended(now)
+        elif self._phase is Phase.HANDSHAKE and self._open is not None:
+            self._counts.handshake_failures += 1
+            self._finish(None, "the client left before it had said who it is")
         elif self._phase is Phase.HANDSHAKE:
             self._handshake(data, now)
         elif not data:  # the goodbye is answered; anything else in this phase is thrown away
@@ -407,19 +422,48 @@ class Link:
 
     def _admit(self, certificate: CertificateFacts | None, now: float) -> None:
         """Judged, then open. The device is not dialled here: only an allowed message does that."""
-        entrance = self.entrance
         entry = self._admission.judge(self.facts, certificate, self._tls.version if self._tls is not None else None)
         self.facts, self.principal = entry.facts, entry.principal
         self.watch = None if entry.authority is None else Watch(entry.authority)
-        refusal = entry.refusal
-        if refusal is None and (refusal := self._links.admit(self)) is not None:
-            self._counts.limited += 1
+        refusal = self._refusal(entry)
         if refusal is not None or self.watch is None:
             self._refuse(refusal or Reason.NO_CONNECT_RULE, entry.detail, now)
             return
-        client = Client(entry.principal.names, self._entropy, now, self._admission.watched)
-        options = entrance.service.options
-        self.inspector = entrance.protocol.inspector(self.watch.decide, entrance, options, client)
+        self.inspector = self._inspector(self.watch, entry.principal.names, now)
+        self._opens(now)
+
+    def _introduced(self, introduction: Introduction, now: float) -> None:
+        """As `_admit`, in a protocol with a handshake of its own, that has just said who it is."""
+        inspector, watch = self.inspector, self._unknown
+        if self._phase is not Phase.HANDSHAKE or inspector is None or watch is None:
+            raise RuntimeError("an introduction that nobody waits for")
+        entry = self._admission.introduced(self.facts, introduction)
+        self.facts, self.principal = entry.facts, entry.principal
+        refusal = self._refusal(entry)
+        if entry.authority is not None:
+            watch.is_now(entry.authority)
+            self.watch = watch
+        if refusal is not None or entry.authority is None:
+            self._counts.refused_links += 1
+            self.detail = entry.detail
+            inspector.end(refusal or Reason.NO_CONNECT_RULE, now, self._out)
+            return
+        self._counts.handshakes += 1
+        self._opens(now)
+        inspector.identified(entry.principal.names, now, self._out)
+
+    def _refusal(self, entry: Entry) -> Reason | None:
+        if entry.refusal is None and (full := self._links.admit(self)) is not None:
+            self._counts.limited += 1
+            return full
+        return entry.refusal
+
+    def _inspector(self, watch: Watch, names: Names, now: float) -> Inspector:
+        entrance, admission = self.entrance, self._admission
+        client = Client(names, self._entropy, now, admission.watched, self._memory, admission.wall)
+        return entrance.protocol.inspector(watch.decide, entrance, entrance.service.options, client)
+
+    def _opens(self, now: float) -> None:
         self._phase = Phase.OPEN
         self._open = self.inspector
         self._phase_until = float("inf")
@@ -446,6 +490,11 @@ class Link:
 
     def _flush_rest(self, now: float) -> None:
         out = self._out
+        if out.introduced is not None:
+            introduction, out.introduced = out.introduced, None
+            self._introduced(introduction, now)
+            self.flush(now)
+            return
         for point, value in out.seen:
             self._admission.observe(point, value, now)
         out.seen.clear()
@@ -679,7 +728,7 @@ class Link:
         self._counts.bytes_out += self.bytes_out
         if was_open:
             self._journal.closed(self)
-        else:
+        elif self.why is not None or self._unknown is None:  # else it came to discover, and left
             connect = self.watch.authority.connect if self.watch is not None else None
             verdict = connect if connect is not None and not connect.allowed else None
             event = Event("connect", reason=self.why, detail=self.detail, verdict=verdict)

@@ -152,7 +152,8 @@ class Timing:
 class Entrance:
     """One listener, ready to be bound. ``contexts`` makes the TLS session of the next connection, None on a plain
     one; ``device_tls`` that of a connection to the device. ``name``, ``device`` and so on are the operator's words,
-    safe to print. ``secrets``: the content of the files that the protocol named."""
+    safe to print. ``options`` are the listener's own, in the protocol's type. ``secrets``: the content of the files
+    that the protocol named."""
 
     name: str
     host: str
@@ -164,6 +165,7 @@ class Entrance:
     contexts: Contexts | None
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     device_tls: DeviceTls | None = None
+    options: object = None
 
     @property
     def secured(self) -> bool:
@@ -172,15 +174,21 @@ class Entrance:
     def secret(self, name: str) -> bytes:
         return self.secrets[name]
 
+    def same_device(self, other: Entrance) -> bool:
+        """The same device, spoken to in the same way."""
+        return (self.device.id, self.device.address, self.protocol.name) == (
+            other.device.id,
+            other.device.address,
+            other.protocol.name,
+        ) and self.service.as_if_at(other.service.origin) == other.service
+
     def leads_as(self, other: Entrance) -> bool:
         """The links of ``other`` would be the same through this one. Keys and certificates may differ: they are for
         connections to come."""
         return (
-            (self.host, self.port, self.secured, self.deny_style)
-            == (other.host, other.port, other.secured, other.deny_style)
-            and self.protocol.name == other.protocol.name
-            and (self.device.id, self.device.address) == (other.device.id, other.device.address)
-            and self.service.as_if_at(other.service.origin) == other.service
+            (self.host, self.port, self.secured, self.deny_style, self.options)
+            == (other.host, other.port, other.secured, other.deny_style, other.options)
+            and self.same_device(other)
             and self.secrets == other.secrets
         )
 

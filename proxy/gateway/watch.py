@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from proxy.core.origin import RuleRef
+from proxy.core.origin import Origin, RuleRef
+from proxy.core.reason import Reason
+from proxy.core.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
 
     from proxy.core.action import Action
     from proxy.core.events import Event
-    from proxy.core.reason import Reason
-    from proxy.core.verdict import Verdict
 
 MOST = 256
 """Flows of one link that are told apart. A scanner must not fill memory; what comes after is counted by rule."""
@@ -32,6 +32,16 @@ class Authority(Protocol):
     def connect(self) -> Verdict: ...
 
     def decide_all(self, actions: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict: ...
+
+
+class Stranger:
+    """The authority of somebody who has not said yet who it is: whatever is asked is refused."""
+
+    def __init__(self) -> None:
+        self.connect = Verdict(RuleRef("none", "default", Origin("policies", 1)), Reason.UNKNOWN_DEVICE)
+
+    def decide_all(self, actions: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict:
+        return Verdict(self.connect.rule, Reason.UNKNOWN_DEVICE)
 
 
 class Flow:

@@ -47,6 +47,18 @@ class UpstreamState(Enum):
     LOST = "lost"
 
 
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """Who a client says it is, in a protocol that brings a handshake of its own (OPC UA's secure channel).
+
+    ``certificate``: the DER of its leaf, of which it was shown that the client has the key and that the listener trusts
+    it. ``application_uri``: what it calls itself; proved by the certificate if that has it.
+    """
+
+    certificate: bytes | None = None
+    application_uri: str | None = None
+
+
 class Effects:
     """What an inspector wants done. The driver carries it out and clears it: messages for the upstream first, then
     bytes for the client, so that what the client is told of has been handed on; then events, holds and the end.
@@ -57,9 +69,11 @@ class Effects:
     ordinary end. ``wake``: `tick` is wanted at this time (monotonic seconds) or earlier than was asked for before; an
     inspector sets it when its earliest deadline moves forward, so that nobody has to ask after every message.
     ``seen``: values of points that `Client.watched` asks for, in the order in which the device told them.
+    ``introduced``: the client's own handshake is over; the driver identifies it and calls `Inspector.identified`, or
+    `Inspector.end` if it may not come in. Only from a protocol that `ProtocolSpec.introduces`, and once.
     """
 
-    __slots__ = ("client", "closing", "events", "held", "seen", "upstream", "wake", "why")
+    __slots__ = ("client", "closing", "events", "held", "introduced", "seen", "upstream", "wake", "why")
 
     def __init__(self) -> None:
         self.client: list[bytes] = []
@@ -67,6 +81,7 @@ class Effects:
         self.events: list[Event] = []
         self.held: list[tuple[int, Event]] = []
         self.seen: list[tuple[Point, float]] = []
+        self.introduced: Introduction | None = None
         self.closing = False
         self.why: Reason | None = None
         self.wake: float | None = None
@@ -78,6 +93,11 @@ class Effects:
 
 class Inspector(Protocol):
     """One per client connection. ``now`` is monotonic seconds."""
+
+    def identified(self, names: Names, now: float, out: Effects) -> None:
+        """It introduced itself and may come in, as ``names``. From here on it may ask `decide`, and not before. Never
+        called where `ProtocolSpec.introduces` says no: then `Client.names` has it from the start."""
+        ...
 
     def from_client(self, data: bytes, now: float, out: Effects) -> None:
         """Bytes in any cut. Three outcomes: incomplete (kept), message (judged), malformed (``out.closing``)."""
@@ -171,6 +191,13 @@ class Setting(Protocol):
     """What a listener says to its inspectors besides policy."""
 
     @property
+    def name(self) -> str: ...
+    @property
+    def options(self) -> object:
+        """What `ProtocolSpec.parse_listener` made."""
+        ...
+
+    @property
     def secured(self) -> bool:
         """The client side runs inside TLS."""
         ...
@@ -193,14 +220,34 @@ class Watched:
         self.points = points
 
 
+def _no_clock() -> float:
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Who an inspector is made for. ``names``: the proved identity. ``entropy(n)`` gives n random bytes. ``opened``:
-    when the link opened, monotonic seconds. ``watched``: what to report in `Effects.seen`."""
+    when the link opened, monotonic seconds. ``watched``: what to report in `Effects.seen`. ``memory``: what
+    `ProtocolSpec.memory` made for the device. ``wall``: time of day, seconds since 1970, which certificates are dated
+    in and which some protocols put into their answers; no deadline is ever reckoned with it."""
 
     names: Names
     entropy: Callable[[int], bytes]
     opened: float = 0.0
+    watched: Watched = field(default_factory=Watched)
+    memory: object = None
+    wall: Callable[[], float] = _no_clock
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """What an upstream is made with besides the device's options. ``setting``: of the listener that it is for; of the
+    first one if it is shared. The rest as in `Client`."""
+
+    setting: Setting
+    entropy: Callable[[int], bytes]
+    memory: object = None
+    wall: Callable[[], float] = _no_clock
     watched: Watched = field(default_factory=Watched)
 
 
@@ -246,8 +293,25 @@ class ProtocolSpec(Protocol):
         """The protocol's part of ``services: NAME: {...}``, without `port` and `shared`. None after a report."""
         ...
 
+    def parse_listener(self, value: object, report: Report) -> object | None:
+        """The section of a listener that has the protocol's name; ``value`` is None if there is none. A protocol
+        without such settings gives None and reports any value."""
+        ...
+
     def secrets(self, options: object) -> tuple[str, ...]:
-        """Names of files in the site's ``certs/`` that hold what the gateway proves itself with to the device."""
+        """Names of files in the site's ``certs/`` that hold what the gateway proves itself with, or knows others by:
+        to the device if ``options`` are those of a service, to the clients if they are those of a listener. Names that
+        end in .crt, .der or .pem are no secrets, and may be read by others."""
+        ...
+
+    def introduces(self, options: object) -> bool:
+        """Clients of such a listener tell who they are in the protocol's own handshake (`Effects.introduced`), so that
+        nothing is decided when they connect. ``options`` are the listener's."""
+        ...
+
+    def memory(self, options: object) -> object:
+        """What all links to one device share and what outlives them, made once: sessions that a client may take up
+        again. None for a protocol without. ``options`` are the service's."""
         ...
 
     def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]: ...
@@ -295,11 +359,11 @@ class ProtocolSpec(Protocol):
         ...
 
     def schema(self) -> Mapping[str, Mapping[str, object]]:
-        """JSON Schema of ``service``, ``rule`` and ``never``."""
+        """JSON Schema of ``service``, ``rule`` and ``never``, and of ``listener`` if it has settings."""
         ...
 
     def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
         """``options`` is what `parse_service` made for the device behind."""
         ...
 
-    def upstream(self, options: object) -> Upstream: ...
+    def upstream(self, options: object, far: Far) -> Upstream: ...

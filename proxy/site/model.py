@@ -41,7 +41,8 @@ class TlsSetting:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One listening socket in front of one device. ``tls`` None: the clients speak in the clear."""
+    """One listening socket in front of one device. ``tls`` None: the clients speak in the clear. ``options`` is the
+    protocol folder's own validated type, None if the protocol has no settings of a listener."""
 
     name: str
     bind: Bind
@@ -50,6 +51,7 @@ class Listener:
     tls: TlsSetting | None
     deny_style: str
     origin: Origin
+    options: object = None
 
 
 @dataclass(frozen=True, slots=True)

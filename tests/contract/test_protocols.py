@@ -23,7 +23,7 @@ from proxy.core.verdict import Verdict
 from proxy.protocols.base import Effects, UpstreamEffects, UpstreamState
 from proxy.protocols.relay import RelayUpstream
 from tests.modbus.harness import ref
-from tests.support.setting import FakeSetting, client
+from tests.support.setting import FakeSetting, client, far
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
@@ -50,7 +50,7 @@ class Sample:
         parsed = self.spec.parse_rule(self.given["rule"], must_not_report)
         self.rule = tuple(target.bound(self.names) for target in parsed)
         self.options = self.spec.parse_service(self.given["service"], must_not_report)
-        self.relays = isinstance(self.spec.upstream(self.options), RelayUpstream)
+        self.relays = isinstance(self.spec.upstream(self.options, far()), RelayUpstream)
         """Its messages are a stream: what counts is the bytes, and not where one message ends and the next begins."""
 
     def bytes(self, key: str) -> list[bytes]:
@@ -71,7 +71,7 @@ class Sample:
         return Link(cast("Inspector", Telling(made)), self.relays)
 
     def upstream(self) -> Upstream:
-        return cast("Upstream", Telling(self.spec.upstream(self.options)))
+        return cast("Upstream", Telling(self.spec.upstream(self.options, far())))
 
 
 class Telling:
@@ -438,6 +438,6 @@ def test_an_upstream_dials_for_the_first_message_and_sends_it_once_open(sample: 
 
 def test_what_an_upstream_is_given_is_not_options(sample: Sample) -> None:
     with pytest.raises(TypeError):
-        sample.spec.upstream(object())
+        sample.spec.upstream(object(), far())
     with pytest.raises(TypeError):
         sample.spec.inspector(sample.decide, FakeSetting(), object(), client())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from proxy.core.names import Names
     from proxy.core.process import Move
     from proxy.core.reason import Reason
-    from proxy.protocols.base import Client, Decide, Inspector, Proposal, ProtocolSpec, Report, Setting, Upstream
+    from proxy.protocols.base import Client, Decide, Far, Inspector, Proposal, ProtocolSpec, Report, Setting, Upstream
 
 VERBS = ("listen", "write")
 
@@ -103,8 +103,19 @@ class BellProtocol:
 
     shareable = True
 
+    def parse_listener(self, value: object, report: Report) -> object | None:
+        if value is not None:
+            report((), "bell has no settings of a listener", "delete the section")
+        return None
+
     def secrets(self, options: object) -> tuple[str, ...]:
         return ()
+
+    def introduces(self, options: object) -> bool:
+        return False
+
+    def memory(self, options: object) -> object:
+        return None
 
     def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]:
         if not isinstance(value, Mapping):
@@ -169,7 +180,7 @@ class BellProtocol:
     def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
         raise AssertionError("reading a site starts no traffic")
 
-    def upstream(self, options: object) -> Upstream:
+    def upstream(self, options: object, far: Far) -> Upstream:
         raise AssertionError("reading a site starts no traffic")
 
 

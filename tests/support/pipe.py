@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Client,
         Decide,
         Effects,
+        Far,
         Inspector,
         Proposal,
         ProtocolSpec,
@@ -45,6 +46,9 @@ class PipeInspector:
         self._echo = echo
         self._up = bytearray()
         self._down = bytearray()
+
+    def identified(self, names: Names, now: float, out: Effects) -> None:
+        pass
 
     def from_client(self, data: bytes, now: float, out: Effects) -> None:
         (out.client if self._echo else out.upstream).extend(self._whole(self._up, data))
@@ -106,8 +110,19 @@ class PipeProtocol:
     def parse_service(self, value: object, report: Report) -> object | None:
         return value
 
+    def parse_listener(self, value: object, report: Report) -> object | None:
+        if value is not None:
+            report((), "pipe has no settings of a listener", "delete the section")
+        return None
+
     def secrets(self, options: object) -> tuple[str, ...]:
         return ()
+
+    def introduces(self, options: object) -> bool:
+        return False
+
+    def memory(self, options: object) -> object:
+        return None
 
     def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]:
         return ()
@@ -145,7 +160,7 @@ class PipeProtocol:
     def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
         return PipeInspector(self._packet, self._echo)
 
-    def upstream(self, options: object) -> Upstream:
+    def upstream(self, options: object, far: Far) -> Upstream:
         return RelayUpstream()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from proxy.core.names import NOBODY, Names
-from proxy.protocols.base import Client
+from proxy.protocols.base import Client, Far
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,8 @@ class FakeSetting:
     secured: bool = False
     deny_style: str = "refuse"
     secrets: Mapping[str, bytes] = field(default_factory=dict)
+    name: str = "front"
+    options: object = None
 
     def secret(self, name: str) -> bytes:
         return self.secrets[name]
@@ -22,3 +24,7 @@ class FakeSetting:
 def client(names: Names = NOBODY) -> Client:
     """Entropy is zeros: what is made from it can be foretold."""
     return Client(names, bytes)
+
+
+def far() -> Far:
+    return Far(FakeSetting(), bytes)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Client,
         Decide,
         Effects,
+        Far,
         Inspector,
         Proposal,
         ProtocolSpec,
@@ -86,6 +87,9 @@ class ToyInspector:
         self._eof = False
         self._tally: Counter[Hashable] = Counter()
         self._broken = ""
+
+    def identified(self, names: Names, now: float, out: Effects) -> None:
+        pass
 
     def from_client(self, data: bytes, now: float, out: Effects) -> None:
         self._maybe_break("from_client")
@@ -291,8 +295,19 @@ class ToyProtocol:
     def parse_service(self, value: object, report: Report) -> object | None:
         return value
 
+    def parse_listener(self, value: object, report: Report) -> object | None:
+        if value is not None:
+            report((), "toy has no settings of a listener", "delete the section")
+        return None
+
     def secrets(self, options: object) -> tuple[str, ...]:
         return ()
+
+    def introduces(self, options: object) -> bool:
+        return False
+
+    def memory(self, options: object) -> object:
+        return None
 
     def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]:
         return ()
@@ -334,7 +349,7 @@ class ToyProtocol:
         self.inspectors.append(ToyInspector(decide, self.partial))
         return self.inspectors[-1]
 
-    def upstream(self, options: object) -> Upstream:
+    def upstream(self, options: object, far: Far) -> Upstream:
         return ToyUpstream(self.broken)
 
 

@@ -47,7 +47,13 @@ def constraints(
 
 
 def watched(surfaces: Iterable[Surface], devices: Mapping[str, Device]) -> Iterator[tuple[str, Point]]:
-    """The (device, point) that rules look at: those of `while`, and those whose steps and ramps are limited."""
+    """The (device, point) that rules look at: those of `while`, those whose steps and ramps are limited, and the roots
+    of the subtrees that targets speak of."""
+    surfaces = tuple(surfaces)
+    for ruling in (ruling for surface in surfaces for ruling in (*surface.rules, *surface.nevers)):
+        for root in filter(None, map(_root, ruling.targets)):
+            for device in ruling.devices:
+                yield device, root
     for rule in (rule for surface in surfaces for rule in surface.rules):
         for predicate in rule.whilst:
             yield predicate.device, predicate.point
@@ -61,8 +67,16 @@ def watched(surfaces: Iterable[Surface], devices: Mapping[str, Device]) -> Itera
 
 def looks(surface: Surface) -> bool:
     """`watched` finds something there."""
+    if any(map(_root, (target for one in (*surface.rules, *surface.nevers) for target in one.targets))):
+        return True
     return any(rule.whilst or any(map(_paced, rule.targets)) for rule in surface.rules)
 
 
 def _paced(target: Target) -> Paced | None:
     return cast("Paced", target) if getattr(target, "paced", False) else None
+
+
+def _root(target: Target) -> Point | None:
+    """A target may be about all that lies below something (OPC UA); what lies there has to be found out."""
+    root: Point | None = getattr(target, "root", None)
+    return root

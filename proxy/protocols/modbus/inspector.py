@@ -26,6 +26,7 @@ from proxy.protocols.modbus.refuse import code_for
 from proxy.protocols.modbus.sightings import Sightings
 
 if TYPE_CHECKING:
+    from proxy.core.names import Names
     from proxy.core.verdict import Verdict
     from proxy.protocols.base import Decide, Effects, Setting, UpstreamState
     from proxy.protocols.modbus.actions import ModbusAction
@@ -69,6 +70,9 @@ class ModbusInspector:
         self._tokens = 0
         self._eof = False
         self._over = False
+
+    def identified(self, names: Names, now: float, out: Effects) -> None:
+        """Never called: who speaks is known before the first byte."""
 
     def from_client(self, data: bytes, now: float, out: Effects) -> None:
         if self._over:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from proxy.core.names import Names
     from proxy.core.process import Point
     from proxy.core.reason import Reason
-    from proxy.protocols.base import Client, Decide, Inspector, Proposal, ProtocolSpec, Report, Setting, Upstream
+    from proxy.protocols.base import Client, Decide, Far, Inspector, Proposal, ProtocolSpec, Report, Setting, Upstream
 
 
 class ModbusProtocol:
@@ -44,8 +44,19 @@ class ModbusProtocol:
     def parse_service(self, value: object, report: Report) -> object | None:
         return parse_service(value, report)
 
+    def parse_listener(self, value: object, report: Report) -> object | None:
+        if value is not None:
+            report((), "modbus has no settings of a listener", "delete the section")
+        return None
+
     def secrets(self, options: object) -> tuple[str, ...]:
         return ()
+
+    def introduces(self, options: object) -> bool:
+        return False
+
+    def memory(self, options: object) -> object:
+        return None
 
     def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]:
         return parse_rule(value, report)
@@ -83,7 +94,7 @@ class ModbusProtocol:
     def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
         return ModbusInspector(decide, setting, _service(options), client.watched)
 
-    def upstream(self, options: object) -> Upstream:
+    def upstream(self, options: object, far: Far) -> Upstream:
         return ModbusDevice(_service(options))
 
 

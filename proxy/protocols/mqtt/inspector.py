@@ -29,6 +29,7 @@ from proxy.protocols.mqtt.session import Phase, Session, wake
 from proxy.protocols.mqtt.subscriptions import in_packets
 
 if TYPE_CHECKING:
+    from proxy.core.names import Names
     from proxy.protocols.base import Client, Decide, Effects, Setting
     from proxy.protocols.mqtt.packets import Will
     from proxy.protocols.mqtt.service import MqttService
@@ -72,6 +73,9 @@ class MqttInspector:
         self._partial_until: float | None = None
         self._quiet = False
         self._eof = False
+
+    def identified(self, names: Names, now: float, out: Effects) -> None:
+        """Never called: who speaks is known before the first byte."""
 
     def from_client(self, data: bytes, now: float, out: Effects) -> None:
         session = self._session

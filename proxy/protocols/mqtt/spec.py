@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from proxy.core.names import Names
     from proxy.core.process import Point
     from proxy.core.reason import Reason
-    from proxy.protocols.base import Client, Decide, Inspector, Proposal, ProtocolSpec, Report, Setting, Upstream
+    from proxy.protocols.base import Client, Decide, Far, Inspector, Proposal, ProtocolSpec, Report, Setting, Upstream
 
 
 class MqttProtocol:
@@ -42,9 +42,20 @@ class MqttProtocol:
     def parse_service(self, value: object, report: Report) -> object | None:
         return parse_service(value, report)
 
+    def parse_listener(self, value: object, report: Report) -> object | None:
+        if value is not None:
+            report((), "mqtt has no settings of a listener", "delete the section")
+        return None
+
     def secrets(self, options: object) -> tuple[str, ...]:
         login = _service(options).login
         return () if login is None else (login,)
+
+    def introduces(self, options: object) -> bool:
+        return False
+
+    def memory(self, options: object) -> object:
+        return None
 
     def parse_rule(self, value: object, report: Report) -> tuple[Target, ...]:
         return parse_rule(value, report)
@@ -82,7 +93,7 @@ class MqttProtocol:
     def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
         return MqttInspector(decide, setting, _service(options), client)
 
-    def upstream(self, options: object) -> Upstream:
+    def upstream(self, options: object, far: Far) -> Upstream:
         _service(options)
         return RelayUpstream()
 
