@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     State = Iterable[tuple[str, Point, float]]
     """(device, point, value) just seen."""
 
-STRENGTHS = {"x509": Strength.PROOF, "tpm": Strength.PROOF, "mac_ip": Strength.CLAIM, "address": Strength.CLAIM}
+STRENGTHS = {
+    "x509": Strength.PROOF,
+    "opcua_uri": Strength.PROOF,
+    "tpm": Strength.PROOF,
+    "mac_ip": Strength.CLAIM,
+    "address": Strength.CLAIM,
+}
 """As the sources of `proxy.identity` have them; what is not listed is a hint."""
 
 
@@ -55,6 +61,8 @@ def bound_kinds(device: Device) -> tuple[str, ...]:
     """The kinds that can show who this device is. Any device may get a certificate of the site with its SPIFFE id."""
     bindings = device.bindings
     kinds = ["x509"]
+    if bindings.opcua_uri is not None:
+        kinds.append("opcua_uri")
     if bindings.mac is not None:
         kinds.append("mac_ip")
     if bindings.address_only:

@@ -31,10 +31,10 @@ def unprovable(
     elif plain and changing and not surface.writes_without_proof:
         wrong = f"no listener with TLS leads to what it is about, so nobody can prove a key: {changing[0].describe()}"
         yield warn(rule, f"{wrong} is always refused", f"{mend}, or set unsafe_writes_without_proof: true")
-    if "mac_ip" in rule.needs:
-        for name in _ids(rule, roles):
-            if name in devices and devices[name].bindings.mac is None:
-                yield warn(rule, f"needs mac_ip, which {name} has not", f"add mac_ip to {devices[name].origin.file}")
+    for kind, field in (("mac_ip", "mac"), ("opcua_uri", "opcua_uri")):
+        for name in _ids(rule, roles) if kind in rule.needs else ():
+            if name in devices and getattr(devices[name].bindings, field) is None:
+                yield warn(rule, f"needs {kind}, which {name} has not", f"add {kind} to {devices[name].origin.file}")
 
 
 def nameless(rule: Rule, roles: Sequence[Role], devices: Mapping[str, Device]) -> Iterator[Finding]:

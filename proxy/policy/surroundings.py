@@ -124,6 +124,8 @@ def _looser(device: Device, before: Device) -> Iterator[str]:
         yield f"is believed without {', '.join(gone)} (require)"
     if _certificate(new) != _certificate(old):
         yield f"is known by {_certificate(new)} [before: {_certificate(old)}]"
+    if new.opcua_uri != old.opcua_uri:
+        yield f"is known by the ApplicationUri {new.opcua_uri or 'of none'} [before: {old.opcua_uri or 'none'}]"
     if new.mac != old.mac:
         yield f"is known by the MAC {new.mac or 'of any machine'} [before: {old.mac or 'any'}]"
     if (ip := new.ip or device.address) != (was := old.ip or before.address) and ip is not None:

@@ -50,9 +50,9 @@ def watched(surfaces: Iterable[Surface], devices: Mapping[str, Device]) -> Itera
     """The (device, point) that rules look at: those of `while`, those whose steps and ramps are limited, and the roots
     of the subtrees that targets speak of."""
     surfaces = tuple(surfaces)
-    for ruling in (ruling for surface in surfaces for ruling in (*surface.rules, *surface.nevers)):
-        for root in filter(None, map(_root, ruling.targets)):
-            for device in ruling.devices:
+    for devices, targets in (ruling for surface in surfaces for ruling in _rulings(surface)):
+        for root in filter(None, map(_root, targets)):
+            for device in devices:
                 yield device, root
     for rule in (rule for surface in surfaces for rule in surface.rules):
         for predicate in rule.whilst:
@@ -67,9 +67,17 @@ def watched(surfaces: Iterable[Surface], devices: Mapping[str, Device]) -> Itera
 
 def looks(surface: Surface) -> bool:
     """`watched` finds something there."""
-    if any(map(_root, (target for one in (*surface.rules, *surface.nevers) for target in one.targets))):
+    if any(_root(target) for _, targets in _rulings(surface) for target in targets):
         return True
     return any(rule.whilst or any(map(_paced, rule.targets)) for rule in surface.rules)
+
+
+def _rulings(surface: Surface) -> Iterator[tuple[tuple[str, ...], tuple[Target, ...]]]:
+    """The devices and targets of each rule and never."""
+    for rule in surface.rules:
+        yield rule.devices, rule.targets
+    for never in surface.nevers:
+        yield never.devices, never.targets
 
 
 def _paced(target: Target) -> Paced | None:
