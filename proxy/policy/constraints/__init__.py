@@ -50,9 +50,9 @@ def watched(surfaces: Iterable[Surface], devices: Mapping[str, Device]) -> Itera
     """The (device, point) that rules look at: those of `while`, those whose steps and ramps are limited, and the roots
     of the subtrees that targets speak of."""
     surfaces = tuple(surfaces)
-    for devices, targets in (ruling for surface in surfaces for ruling in _rulings(surface)):
+    for where, targets in (ruling for surface in surfaces for ruling in _rulings(surface)):
         for root in filter(None, map(_root, targets)):
-            for device in devices:
+            for device in where:
                 yield device, root
     for rule in (rule for surface in surfaces for rule in surface.rules):
         for predicate in rule.whilst:
