@@ -11,6 +11,7 @@ from proxy.gateway.ports import Judges
 from proxy.identity.identify import Identifier
 from proxy.identity.sources.address import Address
 from proxy.identity.sources.mac_ip import MacIp
+from proxy.identity.sources.opcua_uri import OpcuaUri
 from proxy.identity.sources.syn import Syn
 from proxy.identity.sources.x509 import X509
 from proxy.pki.certificate import CertificateReader
@@ -139,4 +140,4 @@ def without_tests(site: Site) -> Site:
 
 
 def _identifier(site: Site) -> Identifier:
-    return Identifier(site.name, site.devices, (X509(site.name), MacIp(), Address(), Syn()))
+    return Identifier(site.name, site.devices, (X509(site.name), OpcuaUri(), MacIp(), Address(), Syn()))

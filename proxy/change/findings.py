@@ -34,7 +34,7 @@ def policy_problems(site: Site, protocols: Mapping[str, ProtocolSpec], now: floa
         for fault in faults.problems:
             yield Problem(Finding.POLICY, Origin("policies", 1), (), fault, "this is a fault of Bulkhead: report it")
         return
-    secured = {listener.to for listener in site.listeners if listener.tls is not None}
+    secured = {listener.to for listener in site.listeners if listener.secures}
 
     def pointless(target: Target, device: str) -> tuple[str, str] | None:
         return pointless_at(site.devices, protocols, device, target)

@@ -49,11 +49,11 @@ class Bindings:
 
     x509_uri: str | None = None
     x509_cn: str | None = None
-    opcua_uri: str | None = None
     mac: str | None = None
     ip: str | None = None
     address_only: bool = False
     require: frozenset[str] = frozenset()
+    opcua_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from proxy.core.principal import Principal
 from proxy.core.reason import Reason
 from proxy.identity.addresses import canonical_ip, canonical_mac
 from proxy.identity.sources.base import EvidenceSource, capped
-from proxy.identity.sources.x509 import SPIFFE, bound_uri, names, subject_of
+from proxy.identity.sources.x509 import SPIFFE, bound_uri, names, names_on_channel, subject_of
 
 if TYPE_CHECKING:
     from proxy.core.facts import CertificateFacts, ConnFacts
@@ -34,6 +34,7 @@ class Identifier:
         self._sources = tuple(sources)
         self._by_uri: dict[str, list[Device]] = {}
         self._by_cn: dict[str, list[Device]] = {}
+        self._by_application: dict[str, list[Device]] = {}
         self._by_ip: dict[str, list[Device]] = {}
         self._by_mac: dict[str, list[Device]] = {}
         for device in self._devices.values():
@@ -44,6 +45,7 @@ class Identifier:
         for index, key in (
             (self._by_uri, bound_uri(self._site, device)),
             (self._by_cn, bindings.x509_cn),
+            (self._by_application, bindings.opcua_uri),
             (self._by_ip, canonical_ip(bindings.ip or device.address or "")),
             (self._by_mac, canonical_mac(bindings.mac)),
         ):
@@ -58,8 +60,10 @@ class Identifier:
         the device whose address it can take, and its own words about itself would count for nothing (T01, T08).
         """
         if facts.certificate is not None:
-            return self._by_certificate(facts, facts.certificate)
-        candidates = self._at_address(facts)
+            by = self._by_application_certificate if facts.channel else self._by_certificate
+            return by(facts, facts.certificate)
+        # What a client calls itself names whom it pretends to be, where nothing better does; it proves nothing.
+        candidates = self._at_address(facts) or self._by_application.get(facts.application_uri or "", [])
         if len(candidates) == 1:
             return self._principal(facts, candidates[0], frozenset())
         return Principal(None, evidence=self._nobody(facts, candidates))
@@ -86,6 +90,23 @@ class Identifier:
         # It is proof all the same, of a holder whom the site's authority vouches for: rules may name its role.
         proof = Evidence("x509", Outcome.MATCH, Strength.PROOF, subject_of(certificate), note=note)
         return Principal(None, attributes, (proof,))
+
+    def _by_application_certificate(self, facts: ConnFacts, certificate: CertificateFacts) -> Principal:
+        """On OPC UA's secure channel, where the certificate is of the listener's trust list: whoever issued it speaks
+        for applications, not for devices or roles of the site. Bound to no device, it is nobody's."""
+        found: dict[str, Device] = {}
+        for uri in certificate.uris:
+            for device in (*self._by_application.get(uri, ()), *self._by_uri.get(uri, ())):
+                found[device.id] = device
+        for device in self._by_cn.get(certificate.common_name or "", ()):
+            found[device.id] = device
+        bound = [device for device in found.values() if names_on_channel(certificate, device)]
+        if len(bound) == 1:
+            return self._principal(facts, bound[0], frozenset())
+        note = _count(bound, "the application's certificate")
+        return Principal(
+            None, evidence=(Evidence("x509", Outcome.ABSENT, Strength.PROOF, subject_of(certificate), note=note),)
+        )
 
     def _at_address(self, facts: ConnFacts) -> list[Device]:
         """The devices that a connection without a certificate may claim to be, best claim first in this order:

@@ -43,7 +43,7 @@ _ORDERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("test", "cases", "*"): _CASE,
     ("role",): ("role", "members", REST),
     ("device",): ("device", "kind", "place", "address", "safety", "services", "identity", REST),
-    ("device", "identity"): ("x509", "mac_ip", "unsafe_address_only", REST, "require"),
+    ("device", "identity"): ("x509", "opcua_uri", "mac_ip", "unsafe_address_only", REST, "require"),
     ("shift",): ("shift", "zone", "days", "from", "to", "except", "extra", REST),
     ("window",): ("window", "zone", "open", "close", REST),
 }

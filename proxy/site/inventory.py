@@ -168,6 +168,11 @@ class _Claim(NamedTuple):
 
 
 _SERVICE = "the service at"
+_BINDING = {
+    "mac_ip": "mac_ip: { mac: ... }",
+    "address": "unsafe_address_only: true",
+    "opcua_uri": "opcua_uri: urn:...",
+}
 _ADDRESS = "the address"
 
 
@@ -179,6 +184,8 @@ def _claims(device: Device, site: str) -> Iterable[_Claim]:
         yield _Claim(1, "the certificate name", bindings.x509_cn, ("identity", "x509", "cn"))
     else:
         yield _Claim(0, "the certificate URI", f"spiffe://{site}/device/{device.id}", ("device",))
+    if bindings.opcua_uri is not None:
+        yield _Claim(1, "the certificate URI", bindings.opcua_uri, ("identity", "opcua_uri"))
     address = bindings.ip or device.address
     if bindings.mac is not None:
         yield _Claim(0, "the MAC", f"{bindings.mac} at {address}", ("identity", "mac_ip"))
@@ -208,10 +215,17 @@ def _bindings(shape: IdentityShape, address: str | None, voice: Voice) -> Bindin
         which = "mac_ip" if mac_ip is not None else "unsafe_address_only"
         wrong = "there is no address that could identify the device"
         voice.error(Finding.MISSING, (*path, which), wrong, "add for example 'address: 10.3.0.11'", key=True)
-    unmet = {"mac_ip": mac_ip is None, "address": not shape.unsafe_address_only}
+    if shape.opcua_uri is not None and shape.opcua_uri.lower().startswith("spiffe:"):
+        wrong = "a SPIFFE id is the device's by TLS, and no ApplicationUri"
+        voice.error(Finding.BAD_VALUE, (*path, "opcua_uri"), wrong, "write what its software calls itself: urn:...")
+    unmet = {
+        "mac_ip": mac_ip is None,
+        "address": not shape.unsafe_address_only,
+        "opcua_uri": shape.opcua_uri is None,
+    }
     for at, kind in enumerate(shape.require):
         if unmet.get(kind, False):
-            binding = "mac_ip: { mac: ... }" if kind == "mac_ip" else "unsafe_address_only: true"
+            binding = _BINDING[kind]
             wrong = f"{kind} is required but nothing is bound that could match"
             voice.error(Finding.CONTRADICTION, (*path, "require", at), wrong, f"add {binding}, or do not require it")
     return Bindings(
@@ -221,6 +235,7 @@ def _bindings(shape: IdentityShape, address: str | None, voice: Voice) -> Bindin
         ip=ip,
         address_only=shape.unsafe_address_only,
         require=frozenset(shape.require),
+        opcua_uri=shape.opcua_uri,
     )
 
 

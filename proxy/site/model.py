@@ -53,6 +53,16 @@ class Listener:
     origin: Origin
     options: object = None
 
+    @property
+    def secures(self) -> bool:
+        """Its clients can show a certificate: in TLS, or in a secure channel of the protocol's own."""
+        return self.tls is not None or bool(getattr(self.options, "secures", False))
+
+    @property
+    def unsafe(self) -> tuple[str, ...]:
+        """The keys by which it takes less than its protocol could give (T51)."""
+        return tuple(getattr(self.options, "unsafe", ()))
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

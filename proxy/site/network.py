@@ -6,8 +6,10 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from proxy.site import names
+from proxy.site.draft import Heard
 from proxy.site.model import Bind, Limits, Listener, TlsSetting
 from proxy.site.problem import Finding, Problem
+from proxy.site.shapes import ListenerShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from proxy.site.draft import Voice
     from proxy.site.inventory import Inventory
     from proxy.site.problem import Collector
-    from proxy.site.shapes import ListenerShape, SiteShape
+    from proxy.site.shapes import SiteShape
 
 Path = tuple[str | int, ...]
 
@@ -53,9 +55,38 @@ def _listener(
     if shape.tls is not None:
         tls = TlsSetting(shape.tls.clients, tuple(sorted(set(shape.tls.versions))), shape.tls.certificate)
     bind = Bind(*names.bind(shape.bind))
-    return Listener(
-        name, bind, shape.protocol, shape.to, tls, shape.deny_style or default, voice.origin(path, key=True)
-    )
+    options = None if spec is None else _options(shape, spec, path, voice)
+    style = shape.deny_style or default
+    found = Listener(name, bind, shape.protocol, shape.to, tls, style, voice.origin(path, key=True), options)
+    for word in found.unsafe:
+        wrong = f"{word}: a client may speak without a secured channel, so anybody on the way reads and changes it"
+        mend = "take the line out, or be sure what can reach this address; /status shows it"
+        voice.warn((*path, shape.protocol, word.partition(":")[0]), wrong, mend, key=True)
+    return found
+
+
+def _options(shape: ListenerShape, spec: ProtocolSpec, path: Path, voice: Voice) -> object | None:
+    """What the listener's section of its protocol says; a protocol may have defaults without one."""
+    sections = [key for key in type(shape).model_fields if key not in ListenerShape.model_fields]
+    for key in sections:
+        if key in shape.model_fields_set and key != spec.name:
+            wrong = f"this listener speaks {spec.name}, and {key} says nothing here"
+            voice.error(Finding.CONTRADICTION, (*path, key), wrong, "delete the section", key=True)
+    given = spec.name in shape.model_fields_set
+    value = getattr(shape, spec.name) if given else None
+    own = (*path, spec.name)
+    if given and value is None:
+        voice.error(Finding.BAD_VALUE, own, "the value is empty", "write a section, or delete the line", key=True)
+        return None
+    heard = Heard(voice.below(own))
+    options = spec.parse_listener(value, heard)
+    if given and options is None and not heard.anything:
+        voice.error(Finding.BAD_VALUE, own, "is not understood", "see docs/schema", key=True)
+    if shape.tls is not None and options is not None and spec.introduces(options):
+        wrong = f"{spec.name} has a secure channel of its own, and its clients know no other"
+        mend = f"delete tls; {spec.name}: {{ certificate: ..., trust: [...] }} says what is shown and who is trusted"
+        voice.error(Finding.CONTRADICTION, (*path, "tls"), wrong, mend, key=True)
+    return options
 
 
 def _check_target(shape: ListenerShape, path: Path, inventory: Inventory, voice: Voice) -> None:

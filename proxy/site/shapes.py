@@ -123,6 +123,9 @@ class IdentityShape(Shape):
 
     x509: Annotated[X509Shape | None, Present()] = None
     mac_ip: Annotated[MacIpShape | None, Present()] = None
+    opcua_uri: Annotated[Uri | None, Present()] = key(
+        "urn:hmi-1:viewer", default=None, doc="The ApplicationUri in the certificate of its OPC UA software."
+    )
     unsafe_address_only: bool = key(default=False, doc="The source address alone identifies the device.")
     require: list[Evidence] = key(
         default_factory=list, doc="Evidence without which the device is not believed to be itself."
@@ -220,7 +223,16 @@ class Shapes:
             __doc__=CasesShape.__doc__,
             cases=(list[case], CasesShape.model_fields["cases"]),  # type: ignore[valid-type]
         )
-        return cls(SiteShape, device, surface, RoleShape, ShiftShape, WindowShape, cases)
+        listener = _with_sections(
+            ListenerShape, {name: dict(schema["listener"]) for name, schema in schemas.items() if "listener" in schema}
+        )
+        site = create_model(
+            "SiteShape",
+            __base__=SiteShape,
+            __doc__=SiteShape.__doc__,
+            listeners=(dict[Id, listener], SiteShape.model_fields["listeners"]),  # type: ignore[valid-type]
+        )
+        return cls(site, device, surface, RoleShape, ShiftShape, WindowShape, cases)
 
 
 @lru_cache(maxsize=8)

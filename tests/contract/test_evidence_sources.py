@@ -24,12 +24,14 @@ from proxy.core.origin import Origin
 from proxy.identity.sources.address import Address
 from proxy.identity.sources.base import MAX_OBSERVED, EvidenceSource
 from proxy.identity.sources.mac_ip import MacIp
+from proxy.identity.sources.opcua_uri import OpcuaUri
 from proxy.identity.sources.syn import Syn
 from proxy.identity.sources.x509 import X509
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+CLASSES = list(Strength)
 SITE, MAC, SYN = "bottling", "00:0e:8c:aa:bb:01", "4:64:0:1460:mss*44,7:mss,sok,ts,nop,ws:df"
 
 
@@ -59,6 +61,13 @@ EXAMPLES = {
         a_device(),
         ConnFacts("l", "10.3.0.11", 1, certificate=a_certificate("spiffe://bottling/device/plc-3a")),
         ConnFacts("l", "10.3.0.11", 1, certificate=a_certificate("spiffe://bottling/device/plc-3b")),
+    ),
+    "opcua_uri": Example(
+        OpcuaUri(),
+        Strength.PROOF,
+        a_device(Bindings(opcua_uri="urn:hmi-1:viewer")),
+        ConnFacts("l", "10.3.0.11", 1, certificate=a_certificate("urn:hmi-1:viewer"), channel=True),
+        ConnFacts("l", "10.3.0.11", 1, certificate=a_certificate("urn:hmi-2:viewer"), channel=True),
     ),
     "mac_ip": Example(
         MacIp(),
@@ -104,16 +113,30 @@ certificates = st.builds(
     CertificateFacts,
     st.integers(),
     words,
-    st.lists(st.sampled_from(["spiffe://bottling/device/plc-3a", "spiffe://"]) | st.text(max_size=300)).map(tuple),
+    st.lists(
+        st.sampled_from(["spiffe://bottling/device/plc-3a", "spiffe://", "urn:hmi-1:viewer"]) | st.text(max_size=300)
+    ).map(tuple),
     words,
     st.floats(),
     st.floats(),
     st.text(),
 )
-connections = st.builds(ConnFacts, st.text(), some_ip, st.integers(), some_mac, words, words, st.none() | certificates)
+some_uri = st.sampled_from([None, "urn:hmi-1:viewer", "urn:hmi-2:viewer"]) | words
+connections = st.builds(
+    ConnFacts,
+    st.text(),
+    some_ip,
+    st.integers(),
+    some_mac,
+    words,
+    words,
+    st.none() | certificates,
+    some_uri,
+    st.booleans(),
+)
 devices = st.builds(
     a_device,
-    st.builds(Bindings, words, words, some_mac, words, st.booleans(), st.frozensets(st.text(max_size=9))),
+    st.builds(Bindings, words, words, some_mac, words, st.booleans(), st.frozensets(st.text(max_size=9)), some_uri),
     st.just("plc-3a"),
     st.none() | some_ip,
 )
@@ -164,6 +187,10 @@ def test_it_never_raises_and_says_what_it_is_about(kind: type, facts: ConnFacts,
     source = example_of(kind).source
     evidence = source.collect(facts, device)
     assert isinstance(evidence, Evidence)
-    assert (evidence.kind, evidence.strength) == (source.kind, source.strength)
+    assert evidence.kind == source.kind
+    # Weaker than its kind can be, never stronger, and then it counts for nothing.
+    assert evidence.strength is source.strength or (
+        CLASSES.index(evidence.strength) > CLASSES.index(source.strength) and evidence.outcome is not Outcome.MATCH
+    )
     assert len(evidence.observed) <= MAX_OBSERVED and (evidence.observed.isprintable())
     assert source.collect(facts, device) == evidence  # no state, no chance

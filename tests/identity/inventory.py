@@ -10,6 +10,7 @@ from proxy.core.origin import Origin
 from proxy.identity.identify import Identifier
 from proxy.identity.sources.address import Address
 from proxy.identity.sources.mac_ip import MacIp
+from proxy.identity.sources.opcua_uri import OpcuaUri
 from proxy.identity.sources.syn import Syn
 from proxy.identity.sources.x509 import X509
 
@@ -35,8 +36,9 @@ def bound(
     ip: str | None = None,
     address_only: bool = False,
     require: Iterable[str] = (),
+    opcua_uri: str | None = None,
 ) -> Bindings:
-    return Bindings(uri, cn, mac, ip, address_only, frozenset(require))
+    return Bindings(uri, cn, mac, ip, address_only, frozenset(require), opcua_uri)
 
 
 def certificate(*uris: str, cn: str | None = None, role: str | None = None, serial: int = 0x1F0A) -> CertificateFacts:
@@ -54,8 +56,15 @@ def conn(
     return ConnFacts("cell-3-modbus", ip, 50_000, mac, syn, "TLSv1.3" if cert else None, cert)
 
 
+def on_channel(
+    cert: CertificateFacts | None = None, said: str | None = None, ip: str = "10.3.0.99", mac: str | None = None
+) -> ConnFacts:
+    """A client that came in through OPC UA's own handshake; without a certificate: policy None."""
+    return ConnFacts("cell-3-opcua", ip, 50_000, mac, certificate=cert, application_uri=said, channel=True)
+
+
 def identifier(*devices: Device, baselines: Mapping[str, frozenset[str]] | None = None) -> Identifier:
-    return Identifier(SITE, {d.id: d for d in devices}, (X509(SITE), MacIp(), Address(), Syn(baselines)))
+    return Identifier(SITE, {d.id: d for d in devices}, (X509(SITE), OpcuaUri(), MacIp(), Address(), Syn(baselines)))
 
 
 def by_kind(principal: Principal) -> dict[str, Evidence]:

@@ -27,7 +27,7 @@ class EvidenceSource(Protocol):
 
     @property
     def strength(self) -> Strength:
-        """The class of its evidence (identity.md 2). A `HINT` only ever lowers."""
+        """The class of its evidence (identity.md 2) when that matches. A `HINT` only ever lowers."""
         ...
 
     def collect(self, facts: ConnFacts, device: Device) -> Evidence:

@@ -1,4 +1,8 @@
-"""`x509`: possession of the key of a certificate of the site, shown in the TLS handshake of this connection."""
+"""`x509`: possession of the key of a certificate, shown in the handshake of this connection.
+
+In TLS that is a certificate of the site's authority. On OPC UA's secure channel it is any that the listener trusts, and
+so only what is bound to the device by name counts: not the SPIFFE id that each device of the site has by itself.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,19 @@ def bound_uri(site: str, device: Device) -> str | None:
     if bindings.x509_uri is not None:
         return bindings.x509_uri
     return None if bindings.x509_cn is not None else spiffe_id(site, device.id)
+
+
+def bound_on_channel(device: Device) -> tuple[str | None, str | None]:
+    """The URI and the common name that the certificate of its secure channel must have, as far as they are bound."""
+    bindings = device.bindings
+    return (bindings.opcua_uri, None) if bindings.opcua_uri is not None else (bindings.x509_uri, bindings.x509_cn)
+
+
+def names_on_channel(certificate: CertificateFacts, device: Device) -> bool:
+    uri, cn = bound_on_channel(device)
+    if uri is None and (cn is None or any(u.startswith(SPIFFE) for u in certificate.uris)):
+        return False
+    return (uri is None or uri in certificate.uris) and (cn is None or cn == certificate.common_name)
 
 
 def names(site: str, certificate: CertificateFacts, device: Device) -> bool:
@@ -56,9 +73,16 @@ class X509:
         self._site = site
 
     def collect(self, facts: ConnFacts, device: Device) -> Evidence:
-        expected = bound_uri(self._site, device) or f"CN {device.bindings.x509_cn}"
+        expected = self._expected(device, channel=facts.channel)
         if facts.certificate is None:
             return absent(self, "the connection shows no certificate", expected=expected)
-        fits = names(self._site, facts.certificate, device)
+        if facts.channel:
+            fits = names_on_channel(facts.certificate, device)
+        else:
+            fits = names(self._site, facts.certificate, device)
         outcome = Outcome.MATCH if fits else Outcome.MISMATCH
         return Evidence(self.kind, outcome, self.strength, subject_of(facts.certificate), expected)
+
+    def _expected(self, device: Device, *, channel: bool) -> str:
+        uri, cn = bound_on_channel(device) if channel else (bound_uri(self._site, device), device.bindings.x509_cn)
+        return uri or (f"CN {cn}" if cn is not None else "no certificate of an OPC UA application")
