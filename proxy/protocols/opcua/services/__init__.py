@@ -2,11 +2,28 @@
 
 from types import ModuleType
 
-from proxy.protocols.opcua.services import attribute, channel, discovery, messages, session
+from proxy.protocols.opcua.services import (
+    attribute,
+    channel,
+    discovery,
+    filters,
+    history,
+    manage,
+    messages,
+    method,
+    monitor,
+    query,
+    session,
+    subscription,
+    view,
+)
 from proxy.protocols.opcua.services.messages import Request, Response
 from proxy.protocols.opcua.structures import Struct
 
-_MODULES = (messages, channel, discovery, session, attribute)
+_MODULES = (
+    messages, channel, discovery, session, view, attribute, history, filters, monitor, subscription, method, manage,
+    query,
+)  # fmt: skip
 
 
 def _declared(modules: tuple[ModuleType, ...]) -> dict[int, type[Struct]]:
