@@ -212,7 +212,9 @@ class Gateway:
         if entrance.service.shared and key in self._shared:
             return self._shared[key]
         watched = self._judges.watched(*key)
-        far = Far(entrance, self._entropy, self._memory(entrance), self._judges.wall, watched)
+        host, port = entrance.device.address or "", entrance.service.port
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        far = Far(entrance, self._entropy, self._memory(entrance), self._judges.wall, watched, address)
         driver = UpstreamDriver(
             partial(entrance.protocol.upstream, entrance.service.options, far),
             entrance.device,

@@ -242,13 +242,15 @@ class Client:
 @dataclass(frozen=True, slots=True)
 class Far:
     """What an upstream is made with besides the device's options. ``setting``: of the listener that it is for; of the
-    first one if it is shared. The rest as in `Client`."""
+    first one if it is shared. ``address``: the device's host:port, for protocols whose messages name it. The rest as
+    in `Client`."""
 
     setting: Setting
     entropy: Callable[[int], bytes]
     memory: object = None
     wall: Callable[[], float] = _no_clock
     watched: Watched = field(default_factory=Watched)
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
