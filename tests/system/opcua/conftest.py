@@ -78,7 +78,7 @@ def robot(old: Robot) -> Robot:
     return old
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def url(plant: Plant, gateway: GatewayProcess) -> Callable[[str], str]:
     """Where a listener is dialled."""
     return lambda listener: site.url_of(plant, listener)
