@@ -20,8 +20,6 @@ from proxy.protocols.opcua.wire import Malformed
 if TYPE_CHECKING:
     from proxy.protocols.opcua.security.certificates import Peer
 
-GRACE = 1.25
-"""Times its lifetime, a token is still taken (Part 4, 5.6.2.1)."""
 MESSAGE_SECONDS = 10.0
 """From the first byte of a message to its last (T43)."""
 
@@ -79,6 +77,14 @@ def date_time(wall: float) -> int:
 
 def halt_at(fault: Malformed) -> Halt:
     return Halt(fault.status, fault.why)
+
+
+def token_among(tokens: tuple[Token | None, ...], number: int, now: float) -> Token:
+    """The one with this id, if its time is not over; else raises Halt."""
+    for token in tokens:
+        if token is not None and token.id == number and now < token.ends:
+            return token
+    raise Halt(status.BAD_SECURE_CHANNEL_TOKEN_UNKNOWN, "a security token that was not issued here, or is over")
 
 
 class Channel:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from proxy.core.reason import Reason
 from proxy.protocols.opcua import framing, status
 from proxy.protocols.opcua.channel import (
-    GRACE,
     MESSAGE_SECONDS,
     Broke,
     Channel,
@@ -26,6 +25,7 @@ from proxy.protocols.opcua.channel import (
     Renewed,
     date_time,
     halt_at,
+    token_among,
 )
 from proxy.protocols.opcua.chunks import BEFORE_SESSION, IN_SESSION
 from proxy.protocols.opcua.decode import decode, encode
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 OPENING_SECONDS = 5.0
 """From the connection to the first OPN (T45)."""
-SHORTEST, LONGEST = 10_000, 3_600_000
+SHORTEST, LONGEST = 2_000, 3_600_000
 """Lifetime of a token, milliseconds."""
 RENEWALS = 8
 """OPN renewals at once, and one more each second: a proved peer must not keep us at RSA all the time (CVE-2023-32787).
@@ -87,6 +87,7 @@ class NorthChannel(Channel):
         self._opened = opened
         self._bounds = BEFORE_SESSION
         self._next_token: Token | None = None
+        self._previous: Token | None = None
         self._client_nonce = b""
         self._renewals = float(RENEWALS)
         self._renewed = opened
@@ -106,26 +107,38 @@ class NorthChannel(Channel):
 
     def deadline(self) -> float | None:
         """When `overdue` is to be asked, monotonic seconds."""
+        token = self._token
         if self.over:
             return None
-        if self._token is None:
+        if token is None:
             return self._opened + OPENING_SECONDS
-        ends = (self._next_token or self._token).expires + (GRACE - 1) * (self._next_token or self._token).life
+        ends = token.ends if self._next_token is None else token.expires
         return ends if self._since is None else min(ends, self._since + MESSAGE_SECONDS)
 
     def overdue(self, now: float, out: bytearray | None = None) -> Broke | None:
-        """Why the link is to end at ``now``. ERR goes to ``out`` if it is given."""
+        """Why the link is to end at ``now``; None also when all that was due is that a renewed token takes over.
+
+        ERR goes to ``out`` if it is given.
+        """
         due = self.deadline()
         if due is None or now < due:
             return None
         if self._token is None:
-            broke = Broke(Reason.TOO_SLOW, status.BAD_TIMEOUT, "no secure channel within 5 s")
+            why, code = "no secure channel within 5 s", status.BAD_TIMEOUT
         elif self._since is not None and now >= self._since + MESSAGE_SECONDS:
-            broke = Broke(Reason.TOO_SLOW, status.BAD_TIMEOUT, "a message took longer than 10 s")
+            why, code = "a message took longer than 10 s", status.BAD_TIMEOUT
+        elif self._next_token is not None:
+            return self._take_over(self._token, self._next_token)
         else:
-            broke = Broke(Reason.TOO_SLOW, status.BAD_SECURE_CHANNEL_CLOSED, "the security token was not renewed")
+            why, code = "the security token was not renewed", status.BAD_SECURE_CHANNEL_CLOSED
+        broke = Broke(Reason.TOO_SLOW, code, why)
         self._break(broke, bytearray() if out is None else out)
         return broke
+
+    def _take_over(self, old: Token, new: Token) -> None:
+        """The old token's life is over and the client, silent since it renewed, is not known to use the new one."""
+        self._send_with(new)
+        self._previous, self._next_token = old, None
 
     def _break(self, broke: Broke, out: bytearray) -> None:
         """What a client is told of a fault is its StatusCode, and of security faults not even which."""
@@ -269,13 +282,12 @@ class NorthChannel(Channel):
             raise Halt(status.BAD_TCP_NOT_ENOUGH_RESOURCES, "too many renewals", Reason.OVERLOAD)
 
     def _token_of(self, number: int, now: float) -> Token:
-        for token in (self._token, self._next_token):
-            if token is not None and token.id == number and now < token.expires + (GRACE - 1) * token.life:
-                return token
-        raise Halt(status.BAD_SECURE_CHANNEL_TOKEN_UNKNOWN, "a security token that was not issued here, or is over")
+        return token_among((self._token, self._next_token, self._previous), number, now)
 
     def _used(self, token: Token) -> None:
         """The client's first message with a renewed token ends the old one, for us too (Part 4, 5.6.2)."""
         if token is self._next_token:
             self._send_with(token)
             self._next_token = None
+        if token is self._token:
+            self._previous = None

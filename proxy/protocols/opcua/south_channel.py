@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from proxy.core.reason import Reason
 from proxy.protocols.opcua import framing, status
 from proxy.protocols.opcua.channel import (
-    GRACE,
     MESSAGE_SECONDS,
     Broke,
     Channel,
@@ -23,6 +22,7 @@ from proxy.protocols.opcua.channel import (
     Renewed,
     date_time,
     halt_at,
+    token_among,
 )
 from proxy.protocols.opcua.chunks import FROM_SERVER
 from proxy.protocols.opcua.decode import decode, encode
@@ -109,7 +109,7 @@ class SouthChannel(Channel):
             return self._started + OPENING_SECONDS
         due = token.expires - (1 - RENEW_AT) * token.life
         if self._asked is not None:
-            due = token.expires + (GRACE - 1) * token.life
+            due = token.ends
         return due if self._since is None else min(due, self._since + MESSAGE_SECONDS)
 
     def tick(self, now: float, out: bytearray) -> list[Event]:
@@ -237,10 +237,7 @@ class SouthChannel(Channel):
         return Token(issued.token_id, self._setting.mode, ours, theirs, life, now)
 
     def _token_of(self, number: int, now: float) -> Token:
-        for token in (self._token, self._previous):
-            if token is not None and token.id == number and now < token.expires + (GRACE - 1) * token.life:
-                return token
-        raise Halt(status.BAD_SECURE_CHANNEL_TOKEN_UNKNOWN, "a security token that was not issued here, or is over")
+        return token_among((self._token, self._previous), number, now)
 
     def _used(self, token: Token) -> None:
         """The server's first message with the new token ends the old one."""

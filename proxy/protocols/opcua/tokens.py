@@ -20,19 +20,34 @@ FRAME = Struct("<3scIIIII")
 PLACE = Struct("<II")
 """Channel and token at byte 8, or sequence and request at byte 16."""
 HEADERS = FRAME.size
+GRACE = 1.25
+"""Times its lifetime, a token is still taken (Part 4, 5.6.2.1)."""
 _CLEAR = 16
 _PADDING = tuple(bytes((size,)) * (size + 1) for size in range(256))
 
 
 class Token:
-    """``life``: seconds; ``expires``: their end, monotonic. ``ours`` is for what we send, ``theirs`` for what comes."""
+    """``life``: seconds, over at ``expires``; until ``ends`` it is taken. ``ours`` is for what we send, ``theirs`` for
+    what comes."""
 
-    __slots__ = ("_decryptor", "_encrypted", "_encryptor", "_signed", "_signer", "_verifier", "expires", "id", "life")
+    __slots__ = (
+        "_decryptor",
+        "_encrypted",
+        "_encryptor",
+        "_signed",
+        "_signer",
+        "_verifier",
+        "ends",
+        "expires",
+        "id",
+        "life",
+    )
 
     def __init__(self, number: int, mode: Mode, ours: SymmetricKeys, theirs: SymmetricKeys, life: float, now: float):
         self.id = number
         self.life = life
         self.expires = now + life
+        self.ends = now + life * GRACE
         self._signed = mode is not Mode.NONE
         self._encrypted = mode is Mode.SIGN_AND_ENCRYPT
         if self._signed:
