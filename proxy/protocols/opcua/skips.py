@@ -7,19 +7,18 @@ Each ``skip_x(data, at, end)`` checks the element that begins at ``at`` and give
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.wire import CUT, DEPTH, I32, Broken
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    Skip = Callable[[bytes, int, int], int]
-    NestedSkip = Callable[[bytes, int, int, int, bool], int]
+Skip = Callable[[bytes, int, int], int]
+NestedSkip = Callable[[bytes, int, int, int, bool], int]
 
 _SIZE = I32.unpack_from
 VARIANT, DATA_VALUE, EXTENSION_OBJECT, DIAGNOSTIC_INFO, BOOLEAN = 24, 23, 22, 25, 1
+BODIES: dict[int, NestedSkip] = {}
+"""Bodies of ExtensionObjects that are looked into, by type id: what `structures.struct` was given."""
 FIXED = {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 4, 8: 8, 9: 8, 10: 4, 11: 8, 13: 8, 14: 16, 19: 4}
 """Bytes of the built-in types (Part 6, table 1) that have one size."""
 
@@ -129,8 +128,8 @@ def skip_localized_text(data: bytes, at: int, end: int) -> int:
 
 
 def skip_extension_object(data: bytes, at: int, end: int, depth: int = 0, strict: bool = False) -> int:
-    """Part 6, 5.2.2.15. The body stays closed; `skip_known` looks into those that hold others."""
-    at = skip_node_id(data, at, end)
+    """Part 6, 5.2.2.15. The body stays closed, but for a client's of a type in `BODIES`: that may hold others."""
+    start, at = at, skip_node_id(data, at, end)
     if at >= end:
         raise Broken(CUT)
     encoding = data[at]
@@ -138,7 +137,31 @@ def skip_extension_object(data: bytes, at: int, end: int, depth: int = 0, strict
         return at + 1
     if encoding > 2:
         raise Broken("an ExtensionObject of an unknown encoding")
-    return skip_byte_string(data, at + 1, end)
+    stop = skip_byte_string(data, at + 1, end)
+    if strict and encoding == 1:
+        _check_body(data, start, at + 5, stop, depth + 1)
+    return stop
+
+
+def _check_body(data: bytes, start: int, at: int, end: int, depth: int) -> None:
+    """A server opens these without end (CVE-2021-27432); a type of nobody's knowledge it cannot open."""
+    skip = BODIES.get(_number(data, start))
+    if skip is not None:
+        check_depth(depth)
+        if skip(data, at, end, depth, True) != end:
+            raise Broken("bytes after the end of an ExtensionObject's content")
+
+
+def _number(data: bytes, at: int) -> int:
+    """The identifier of a checked NodeId, if it is a number of namespace 0, else 0."""
+    form = data[at]
+    if form == 0:
+        return data[at + 1]
+    if form == 1 and data[at + 1] == 0:
+        return data[at + 2] | data[at + 3] << 8
+    if form == 2 and data[at + 1] == data[at + 2] == 0:
+        return int.from_bytes(data[at + 3 : at + 7], "little")
+    return 0
 
 
 def skip_diagnostic_info(data: bytes, at: int, end: int, depth: int = 0, strict: bool = False) -> int:

@@ -21,9 +21,20 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeVar, dataclass_transform, get_args, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    NamedTuple,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from proxy.protocols.opcua.skips import skip_byte_string, skip_count, skip_string
+from proxy.protocols.opcua.skips import BODIES, NestedSkip, Skip, skip_byte_string, skip_count, skip_string
 from proxy.protocols.opcua.wire import CUT, Broken, Reader, Writer
 
 Read = Callable[[Reader], Any]
@@ -40,8 +51,8 @@ class Codec(NamedTuple):
     read: Read
     write: Write
     least: int
-    skip: Callable[[bytes, int, int], int] | None = None
-    nested: Callable[[bytes, int, int, int, bool], int] | None = None
+    skip: Skip | None = None
+    nested: NestedSkip | None = None
 
     @property
     def fixed(self) -> bool:
@@ -107,6 +118,8 @@ def struct(cls: type[S]) -> type[S]:
         sum(codec.least for codec in codecs),
         nested=_skipper(codecs),
     )
+    if made.ID:
+        BODIES[made.ID] = _skipper(codecs)
     return made
 
 
@@ -115,20 +128,20 @@ def codec_of(hint: Any) -> Codec:
     for extra in getattr(hint, "__metadata__", ()):
         if isinstance(extra, Codec):
             return extra
-    if isinstance(hint, types.UnionType) and (array := _element_of(hint)) is not None:
-        return array_of(codec_of(array))
+    if isinstance(hint, types.UnionType):
+        return array_of(element_of(hint))
     found: Codec | None = getattr(hint, "WIRE", None)
     if found is None:
         raise TypeError(f"{hint} has no encoding")
     return found
 
 
-def _element_of(hint: Any) -> Any:
-    """X of ``tuple[X, ...] | None``."""
+def element_of(hint: Any) -> Codec:
+    """The codec of X in ``tuple[X, ...] | None``. Raises TypeError."""
     for part in get_args(hint):
-        if getattr(part, "__origin__", None) is tuple:
-            return get_args(part)[0]
-    return None
+        if get_origin(part) is tuple:
+            return codec_of(get_args(part)[0])
+    raise TypeError(f"{hint} is not an array")
 
 
 def array_of(element: Codec) -> Codec:
@@ -160,7 +173,7 @@ def array_of(element: Codec) -> Codec:
     return Codec(read, write, 4, nested=skip)
 
 
-def skipper_of(codec: Codec) -> Callable[[bytes, int, int, int, bool], int]:
+def skipper_of(codec: Codec) -> NestedSkip:
     """One way to pass over any type."""
     return codec.nested or _skipper([codec])
 
@@ -182,7 +195,7 @@ def _writer(names: list[str], codecs: list[Codec]) -> Write:
     return write
 
 
-def _skipper(codecs: list[Codec]) -> Callable[[bytes, int, int, int, bool], int]:
+def _skipper(codecs: list[Codec]) -> NestedSkip:
     """Fields of one size are passed over together; Booleans among them are left to `Reader`."""
     steps: list[tuple[int, Any, Any]] = []
     size = 0

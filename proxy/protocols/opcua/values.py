@@ -252,8 +252,7 @@ class ExtensionObject:
             reader.at = at + 3
             return ExtensionObject.NULL
         if reader.strict:
-            reader.at = skip_extension_object(data, at, reader.end, reader.depth, True)
-            reader.at = at
+            skip_extension_object(data, at, reader.end, reader.depth, True)
         type_id = NodeId.read(reader)
         encoding = reader.u8()
         if encoding > 2:
