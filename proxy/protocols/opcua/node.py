@@ -34,6 +34,18 @@ _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _ESCAPED = re.compile(r"%(3[Bb]|25)?")
 
 
+class Wrong(ValueError):
+    """What is wrong with a text, and how to mend it. As text ``what; mend``."""
+
+    def __init__(self, what: str, mend: str) -> None:
+        super().__init__(what, mend)
+        self.what = what
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.mend}"
+
+
 class Node(NamedTuple):
     """``kind`` i (number), s (string), g (GUID), b (bytes). ``identifier`` is text in one form: a number in decimal,
     a GUID in lower case, bytes in base64."""
@@ -144,34 +156,33 @@ ALL = NodePattern(None)
 
 
 def parse_node(text: str) -> Node:
-    """One node. Raises ValueError with what is wrong and, after ``; ``, how to mend it."""
+    """One node. Raises `Wrong`."""
     if match := _INDEX.fullmatch(text):
+        rest = cut(match["rest"], raw=True)
         if match["index"] == "0":
-            raise ValueError(
-                f"{cut(text)} names namespace 0 by its index; leave it out: {cut(match['rest'], raw=True)}"
-            )
-        raise ValueError(
-            f"{cut(text)} has a namespace index, which each server numbers anew; "
-            f"write the namespace's URI: nsu=URI;{cut(match['rest'], raw=True)}"
-        )
+            raise Wrong(f"{cut(text)} names namespace 0 by its index", f"leave the index out: {rest}")
+        what = f"{cut(text)} has a namespace index, which each server numbers anew"
+        raise Wrong(what, f"write the namespace's URI: nsu=URI;{rest}")
     match = _FULL.fullmatch(text)
     if match is None:
-        raise ValueError(f"{cut(text)} is no node; write for example i=2258 or {EXAMPLE}")
+        raise Wrong(f"{cut(text)} is no node", f"write for example i=2258 or {EXAMPLE}")
     uri, kind = match["uri"], match["kind"]
     if uri is None and kind != "i":
-        raise ValueError(
-            f"{cut(text)} does not say its namespace; write nsu=URI;{cut(text, raw=True)} "
-            "(namespace 0 has numbers only)"
+        raise Wrong(
+            f"{cut(text)} does not say its namespace, and namespace 0 has numbers only",
+            f"write nsu=URI;{cut(text, raw=True)}",
         )
     return Node(UA if uri is None else parse_uri(uri), kind, _identifier(kind, match["identifier"]))
 
 
 def parse_uri(text: str) -> str:
-    """The URI behind ``nsu=``, its escapes undone."""
+    """The URI behind ``nsu=``, its escapes undone. Raises `Wrong`."""
     if not text or len(text) > MOST_TEXT:
-        raise ValueError(f"a namespace URI has 1 to {MOST_TEXT} characters; write for example {EXAMPLE}")
+        raise Wrong(f"a namespace URI has 1 to {MOST_TEXT} characters", f"write for example {EXAMPLE}")
     if any(match[1] is None for match in _ESCAPED.finditer(text)):
-        raise ValueError(f"the URI {cut(text)} has a % that is no %25 or %3B; write % as %25, and ; as %3B")
+        raise Wrong(
+            f"the URI {cut(text)} has a % that is neither %25 nor %3B", "write % as %25 (and a semicolon as %3B)"
+        )
     return _ESCAPED.sub(lambda match: "%" if match[1] == "25" else ";", text)
 
 
@@ -180,26 +191,21 @@ def escaped(uri: str) -> str:
 
 
 def _identifier(kind: str, text: str) -> str:
+    told = f"{kind}={cut(text, raw=True)}"
     if kind == "i":
         if not _NUMBER.fullmatch(text) or int(text) > 0xFFFFFFFF:
-            raise ValueError(f"i={cut(text, raw=True)} is no number 0..4294967295; write it in decimal, as i=2258")
+            raise Wrong(f"{told} is no number 0..4294967295", "write it in decimal, as i=2258")
         return text
     if kind == "g":
         if not _GUID.fullmatch(text):
-            raise ValueError(
-                f"g={cut(text, raw=True)} is no GUID; write for example g=09087e75-8e5e-499b-954f-f2a9603db28a"
-            )
+            raise Wrong(f"{told} is no GUID", "write for example g=09087e75-8e5e-499b-954f-f2a9603db28a")
         return text.lower()
-    return _canonical_bytes(text) if kind == "b" else text
-
-
-def _canonical_bytes(text: str) -> str:
+    if kind == "s":
+        return text
     try:
         return base64.b64encode(base64.b64decode(text, validate=True)).decode()
     except (binascii.Error, ValueError):  # not ASCII is a ValueError of its own
-        raise ValueError(
-            f"b={cut(text, raw=True)} is no base64; write for example b=M/RbKBsRVkePCePcx24oRA=="
-        ) from None
+        raise Wrong(f"{told} is no base64", "write for example b=M/RbKBsRVkePCePcx24oRA==") from None
 
 
 def node_of(key: Key, namespaces: Sequence[str]) -> Node | None:
