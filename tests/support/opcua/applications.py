@@ -59,7 +59,8 @@ class Applications:
         (certs / f"{AUTHORITY}.crl").write_bytes(self.authority.revocations([], datetime.now(UTC)))
         own = Application(GATEWAY, uri_of("gateway"), ips=(ip_address(LOCAL),))
         issued = self.authority.issue(own, datetime.now(UTC), self.key(GATEWAY))
-        (certs / f"{GATEWAY}.crt").write_bytes(issued.chain_pem)
+        chain = certificate_pem(issued.certificate) + certificate_pem(self.authority.certificate)
+        (certs / f"{GATEWAY}.crt").write_bytes(chain)
         _write_key(certs / f"{GATEWAY}.key", issued.key)
 
     def key(self, name: str) -> rsa.RSAPrivateKey:

@@ -75,6 +75,11 @@ class Robot:
         return f"opc.tcp://{self.setting.host}:{self.setting.port}"
 
     @property
+    def certificate(self) -> bytes:
+        """DER."""
+        return Path(self.setting.certificate).read_bytes()
+
+    @property
     def port(self) -> int:
         return self.setting.port
 
