@@ -128,7 +128,8 @@ class NorthChannel(Channel):
         elif self._since is not None and now >= self._since + MESSAGE_SECONDS:
             why, code = "a message took longer than 10 s", status.BAD_TIMEOUT
         elif self._next_token is not None:
-            return self._take_over(self._token, self._next_token)
+            self._take_over(self._token, self._next_token)
+            return None
         else:
             why, code = "the security token was not renewed", status.BAD_SECURE_CHANNEL_CLOSED
         broke = Broke(Reason.TOO_SLOW, code, why)
