@@ -1,80 +1,27 @@
 """`bulkhead certs`: the site's certificate authority, its certificates, and the list of revoked ones.
 
-Keys never go to the screen or the command line (T69). Data goes to stdout, notes to stderr.
+Keys never go to the screen or the command line (T69). Data goes to stdout, notes to stderr. The part about OPC UA is
+`proxy.cli.certs_opcua`.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
-import platform
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 import click
 
+from proxy.cli.certs_common import Ttl, dialled, dialled_as, instant, json_text, site_and_form, table, told
+from proxy.cli.certs_opcua import opcua
 from proxy.cli.certs_site import Address, SiteNames, read_site
-from proxy.cli.exits import EnvironmentFailure, Findings
-from proxy.cli.report import API_VERSION
-from proxy.cli.site import config_option
-from proxy.pki.authority import AuthorityError
-from proxy.pki.certificate import CertificateError
-from proxy.pki.files import KeyFileError
-from proxy.pki.folder import AUTHORITY, GATEWAY, CertificateFolder, Entry, Listing
+from proxy.cli.exits import Findings
+from proxy.pki.folder import APPLICATIONS, AUTHORITY, GATEWAY, CertificateFolder, Entry, Listing
 from proxy.pki.leaf import GATEWAY_LIFE, LEAF_LIFE, Leaf
-from proxy.pki.revoked import RevocationError, read_serial
+from proxy.pki.revoked import read_serial
 
-_TTL = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?")
-_HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 _COLUMNS = ("name", "state", "until", "role", "serial", "uri")
-
-Option = Callable[[Callable[..., None]], Callable[..., None]]
-
-
-class _Ttl(click.ParamType[timedelta]):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        match = _TTL.fullmatch(value)
-        days, hours, minutes, seconds = (int(n or 0) for n in match.groups()) if match else (0, 0, 0, 0)
-        life = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-        if not life:
-            self.fail(f"{value!r} is not a duration such as 24h, 8h30m or 30d", param, ctx)
-        return life
-
-
-class _Ip(click.ParamType[Address]):
-    name = "address"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        try:
-            return ip_address(value)
-        except ValueError:
-            self.fail(f"{value!r} is not an IP address", param, ctx)
-
-
-def _options(*options: Option) -> Option:
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-_site_and_form = _options(
-    config_option,
-    click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True),
-)
-_dialled_as = _options(
-    click.option("--dns", multiple=True, help="A name that clients dial; repeatable."),
-    click.option("--ip", "ips", multiple=True, type=_Ip(), help="An address that clients dial; repeatable."),
-)
 
 
 @click.group(name="certs")
@@ -82,13 +29,16 @@ def command() -> None:
     """Make the site's certificate authority; issue, show and revoke certificates."""
 
 
+command.add_command(opcua)
+
+
 @command.command()
-@_site_and_form
-@_dialled_as
+@site_and_form
+@dialled_as
 @click.option("--force", is_flag=True, help="Replace the authority: every certificate must be issued again.")
 def init(config: Path | None, output: str, dns: tuple[str, ...], ips: tuple[Address, ...], force: bool) -> None:
     """Make the site's authority and the gateway's certificate in certs/. An authority without one keeps its key."""
-    with _errors():
+    with told():
         site, now = read_site(config), datetime.now(UTC)
         folder = _folder(site)
         keep = folder.has(AUTHORITY) and not force
@@ -107,11 +57,11 @@ def init(config: Path | None, output: str, dns: tuple[str, ...], ips: tuple[Addr
 
 @command.command()
 @click.argument("name")
-@_site_and_form
-@_dialled_as
+@site_and_form
+@dialled_as
 @click.option("--kind", type=click.Choice(("device", "person")), default="device", show_default=True)
 @click.option("--role", help="Its Modbus/TCP Security role, for rules that say mbaps:ROLE.")
-@click.option("--ttl", type=_Ttl(), help="How long it is valid: 24h (default; the gateway 30d), 8h30m, 7d.")
+@click.option("--ttl", type=Ttl(), help="How long it is valid: 24h (default; the gateway 30d), 8h30m, 7d.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write, if not to certs/.")
 @click.option("--unlisted", is_flag=True, help="NAME is no device in fingerprints/.")
 @click.option("--force", is_flag=True, help="Replace NAME.crt and NAME.key.")
@@ -129,7 +79,7 @@ def issue(
     force: bool,
 ) -> None:
     """Issue NAME.crt (leaf, then root) and NAME.key. `issue gateway --force` renews the gateway's."""
-    with _errors():
+    with told():
         site, now = read_site(config), datetime.now(UTC)
         if name == GATEWAY:
             if kind == "person" or role is not None:
@@ -150,10 +100,10 @@ def issue(
 
 @command.command()
 @click.argument("name", required=False)
-@_site_and_form
+@site_and_form
 def show(name: str | None, config: Path | None, output: str) -> None:
     """List the certificates of the site, or those of NAME: role, serial number, until when, revoked or not."""
-    with _errors():
+    with told():
         folder = _folder(read_site(config))
         listing = folder.list(datetime.now(UTC))
         entries = [e for e in listing.entries if name is None or name in (e.name, Path(e.file).stem)]
@@ -166,20 +116,20 @@ def show(name: str | None, config: Path | None, output: str) -> None:
 
 @command.command()
 @click.argument("name", required=False)
-@_site_and_form
+@site_and_form
 @click.option("--serial", help="A serial number (hexadecimal) instead of a name.")
 @click.option("--reason", default="", help="Why; people read it in the list.")
 def revoke(name: str | None, config: Path | None, output: str, serial: str | None, reason: str) -> None:
     """Refuse every valid certificate of NAME, or the one with a serial number, at all gateways of the site."""
     if (name is None) == (serial is None):
         raise click.UsageError("give NAME or --serial")
-    with _errors():
+    with told():
         now = datetime.now(UTC)
         folder = _folder(read_site(config))
         listing = folder.list(now)
         if listing.unreadable:
             click.echo(f"note: {_unreadable(listing)}", err=True)
-        leaves = [entry for entry in listing.entries if entry.file != f"{AUTHORITY}.crt"]
+        leaves = [entry for entry in listing.entries if entry.file not in (f"{AUTHORITY}.crt", f"{APPLICATIONS}.crt")]
         if serial is not None:
             wanted = read_serial(serial)
             pairs = [(wanted, next((e.name for e in leaves if e.facts.serial == wanted), ""))]
@@ -188,7 +138,7 @@ def revoke(name: str | None, config: Path | None, output: str, serial: str | Non
         added = folder.revoke(pairs, reason, now)
         if output == "json":
             records = [{"name": r.name, "serial": f"{r.serial:x}", "when": r.when} for r in added]
-            click.echo(_json("Revocations", "revoked", records))
+            click.echo(json_text("Revocations", "revoked", records))
             return
         for one in added:
             click.echo(f"revoked {one.name or 'certificate'} {one.serial:x}")
@@ -207,38 +157,8 @@ def _to_revoke(name: str, leaves: Sequence[Entry]) -> list[tuple[int, str]]:
     return [(entry.facts.serial, name) for entry in own]
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    """One sentence and an exit code for everything that can be somebody else's fault."""
-    try:
-        yield
-    except FileExistsError as fault:
-        raise Findings(f"{fault.filename2 or fault.filename} exists; --force replaces it") from fault
-    except (KeyFileError, AuthorityError, RevocationError, CertificateError) as fault:
-        raise EnvironmentFailure(str(fault)) from fault
-    except FileNotFoundError as fault:
-        mend = "; bulkhead certs init makes the authority" if AUTHORITY in str(fault.filename) else ""
-        raise EnvironmentFailure(f"{fault.filename} does not exist{mend}") from fault
-    except OSError as fault:
-        raise EnvironmentFailure(f"{fault.filename or 'certs'}: {fault.strerror}") from fault
-    except ValueError as fault:
-        raise click.UsageError(str(fault)) from fault
-
-
 def _gateway(site: SiteNames, life: timedelta, dns: Sequence[str], ips: Sequence[Address]) -> Leaf:
-    """Clients look for the name they dial in the certificate: the listeners' addresses and this host's name."""
-    hosts = [host for host in site.hosts if not host.is_unspecified]
-    everywhere = not hosts or len(hosts) < len(site.hosts)
-    if everywhere:
-        hosts += [ip_address("127.0.0.1"), ip_address("::1")]
-        if not ips and not dns:
-            click.echo("note: a listener binds every address; name those that clients dial: --ip, --dns", err=True)
-    names = ["localhost"] if any(host.is_loopback for host in hosts) else []
-    if everywhere and _HOST_NAME.fullmatch(platform.node().lower()):
-        names.append(platform.node().lower())
-    return Leaf(
-        GATEWAY, "gateway", None, life, tuple(dict.fromkeys((*names, *dns))), tuple(dict.fromkeys((*hosts, *ips)))
-    )
+    return Leaf(GATEWAY, "gateway", None, life, *dialled(site, dns, ips))
 
 
 def _known(name: str, devices: Sequence[str]) -> None:
@@ -260,22 +180,15 @@ def _wrote(folder: Path, files: Sequence[str]) -> None:
 
 def _print(entries: Sequence[Entry], output: str) -> None:
     if output == "json":
-        click.echo(_json("Certificates", "certificates", [_record(entry) for entry in entries]))
+        click.echo(json_text("Certificates", "certificates", [_record(entry) for entry in entries]))
         return
-    rows = [_COLUMNS, *(_row(entry) for entry in entries)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _json(kind: str, name: str, records: Sequence[Mapping[str, object]]) -> str:
-    return json.dumps({"apiVersion": API_VERSION, "kind": kind, name: records}, indent=2)
+    click.echo(table([_COLUMNS, *(_row(entry) for entry in entries)]))
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
     facts = entry.facts
     uris = " ".join(facts.uris) or "-"
-    return entry.name, entry.state, _instant(facts.not_after), facts.role or "-", f"{facts.serial:x}", uris
+    return entry.name, entry.state, instant(facts.not_after), facts.role or "-", f"{facts.serial:x}", uris
 
 
 def _record(entry: Entry) -> dict[str, object]:
@@ -286,11 +199,7 @@ def _record(entry: Entry) -> dict[str, object]:
         "uris": list(facts.uris),
         "role": facts.role,
         "serial": f"{facts.serial:x}",
-        "not_before": _instant(facts.not_before),
-        "not_after": _instant(facts.not_after),
+        "not_before": instant(facts.not_before),
+        "not_after": instant(facts.not_after),
         "state": entry.state,
     }
-
-
-def _instant(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

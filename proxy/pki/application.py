@@ -67,11 +67,15 @@ def default_uri(site: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationIssued:
-    """``chain_pem`` is leaf then authority."""
+    """``pem`` is the leaf alone: old servers take no chain, and a file that a trust list names must not bring its
+    authority along."""
 
     certificate: x509.Certificate
     key: rsa.RSAPrivateKey
-    chain_pem: bytes
+
+    @property
+    def pem(self) -> bytes:
+        return certificate_pem(self.certificate)
 
     @property
     def key_pem(self) -> bytes:
@@ -135,8 +139,7 @@ class ApplicationAuthority:
         builder = builder_of(subject, self.certificate.subject, key.public_key(), now - BACKDATE, ends)
         for extension, critical in self._extensions(application, key.public_key()):
             builder = builder.add_extension(extension, critical)
-        certificate = builder.sign(self.key, hashes.SHA256())
-        return ApplicationIssued(certificate, key, certificate_pem(certificate) + certificate_pem(self.certificate))
+        return ApplicationIssued(builder.sign(self.key, hashes.SHA256()), key)
 
     def revocations(self, serials: Iterable[int], now: datetime) -> bytes:
         """The list of revoked certificates, DER: without one, most OPC UA software trusts nothing that comes from an

@@ -2,13 +2,17 @@
 
 site-ca.crt  site-ca.key     the authority
 NAME.crt  NAME.key           leaf then root, and its key; NAME is a device, a person, or `gateway`
+opcua-ca.crt and others      the authority of OPC UA applications, and what it issued (`proxy.pki.applications`)
 issued/SERIAL.crt            what was issued and has not ended, so that revoking a name finds all of it
 revoked.yaml                 the deny list (`proxy.pki.revocation`)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from proxy.pki.leaf import Leaf
 
 AUTHORITY = "site-ca"
+APPLICATIONS = "opcua-ca"
 GATEWAY = "gateway"
 KEEP_ENDED = timedelta(days=1)
 
@@ -84,28 +89,37 @@ class CertificateFolder:
     def issue(self, leaf: Leaf, now: datetime, *, out: Path | None = None, replace: bool = False) -> Issued:
         """Issues and writes NAME.crt and NAME.key, into ``out`` if given. Raises as `Authority.issue` and `authority`,
         FileExistsError unless ``replace``, ValueError for the authority's own name."""
-        if leaf.name == AUTHORITY:
-            raise ValueError(f"{AUTHORITY} is the authority's own name")
+        if leaf.name in (AUTHORITY, APPLICATIONS):
+            raise ValueError(f"{leaf.name} is the authority's own name")
         issued = self.authority().issue(leaf, now)
-        self._forget_ended(now)
-        record = self.path / "issued" / f"{issued.certificate.serial_number:x}.crt"
-        make_folder(record.parent)
-        write_file(record, certificate_pem(issued.certificate), PUBLIC)  # first: nothing unrecorded may get out
-        if out is not None:
-            make_folder(out)
-        try:
+        with self.recorded(issued.certificate, now):
+            if out is not None:
+                make_folder(out)
             write_pair(*self._pair(leaf.name, issued.chain_pem, issued.key_pem, out), replace=replace)
+        return issued
+
+    @contextmanager
+    def recorded(self, certificate: x509.Certificate, now: datetime) -> Iterator[None]:
+        """Keeps what was issued, before it is written anywhere: nothing unrecorded may get out. Forgets it again if
+        that fails."""
+        self._forget_ended(now)
+        record = self.path / "issued" / f"{certificate.serial_number:x}.crt"
+        make_folder(record.parent)
+        write_file(record, certificate_pem(certificate), PUBLIC)
+        try:
+            yield
         except BaseException:
             record.unlink()
             raise
-        return issued
 
     def list(self, now: datetime) -> Listing:
         """Every certificate in the folder once, by name, the newest first. A file that holds none hides no other.
 
         Raises CertificateError or FileNotFoundError without an authority, RevocationError.
         """
-        root = _load(self.path / f"{AUTHORITY}.crt")
+        roots = [_load(self.path / f"{name}.crt") for name in (AUTHORITY, APPLICATIONS) if self.has(name)]
+        if not roots:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path / f"{AUTHORITY}.crt"))
         revoked = RevocationList(self.path / "revoked.yaml")
         found: dict[str, Entry] = {}
         unreadable: list[str] = []
@@ -117,7 +131,7 @@ class CertificateFolder:
             except CertificateError:
                 unreadable.append(file)
                 continue
-            found.setdefault(facts.sha256, Entry(file, facts, _state(certificate, facts, root, revoked, now)))
+            found.setdefault(facts.sha256, Entry(file, facts, _state(certificate, facts, roots, revoked, now)))
         entries = sorted(found.values(), key=lambda e: (e.name, -e.facts.not_before, e.file))
         return Listing(tuple(entries), tuple(unreadable))
 
@@ -147,16 +161,22 @@ def _load(path: Path) -> x509.Certificate:
         raise CertificateError(f"{path} holds no certificate") from fault
 
 
-def _state(
-    certificate: x509.Certificate,
-    facts: CertificateFacts,
-    root: x509.Certificate,
-    revoked: RevocationList,
-    now: datetime,
-) -> str:
+def issued_by(certificate: x509.Certificate, root: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(root)
     except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _state(
+    certificate: x509.Certificate,
+    facts: CertificateFacts,
+    roots: Sequence[x509.Certificate],
+    revoked: RevocationList,
+    now: datetime,
+) -> str:
+    if not any(issued_by(certificate, root) for root in roots):
         return "of another authority"
     if facts.serial in revoked:
         return "revoked"
