@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from asyncua import ua
 from asyncua.common.connection import SecureConnection, TransportLimits
@@ -12,8 +12,9 @@ from asyncua.crypto import security_policies as theirs
 from asyncua.ua.ua_binary import header_from_binary, struct_from_binary, struct_to_binary, uatcp_to_binary
 from cryptography import x509
 
-from proxy.protocols.opcua.security.certificates import OwnCertificate, Peer
-from proxy.protocols.opcua.security.policies import Mode
+if TYPE_CHECKING:
+    from proxy.protocols.opcua.security.certificates import OwnCertificate, Peer
+    from proxy.protocols.opcua.security.policies import Mode
 
 POLICIES = {
     "None": theirs.SecurityPolicyNone,
@@ -23,7 +24,6 @@ POLICIES = {
     "Basic256": theirs.SecurityPolicyBasic256,
     "Basic128Rsa15": theirs.SecurityPolicyBasic128Rsa15,
 }
-MINUTE = timedelta(minutes=1)
 
 
 def mode_of(mode: Mode) -> ua.MessageSecurityMode:

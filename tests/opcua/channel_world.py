@@ -31,8 +31,12 @@ def wall() -> float:
 
 
 @cache
-def rsa_key(owner: str, bits: int = 2048) -> rsa.RSAPrivateKey:
+def _made_key(owner: str, bits: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, bits)
+
+
+def rsa_key(owner: str, bits: int = 2048) -> rsa.RSAPrivateKey:
+    return _made_key(owner, bits)
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,19 @@ class Wanted:
     issuer: str | None = None
     hash: hashes.HashAlgorithm = field(default_factory=hashes.SHA256)
     key_cert_sign: bool | None = None
+    name: str | None = None
 
 
 def certificate(wanted: Wanted) -> x509.Certificate:
     key = rsa_key(wanted.owner, wanted.bits)
     issuer = wanted.issuer or wanted.owner
-    builder = x509.CertificateBuilder(_name(issuer), _name(wanted.owner), key.public_key(), 77)
+    builder = x509.CertificateBuilder(
+        _name(wanted.name or issuer), _name(wanted.name or wanted.owner), key.public_key(), 77
+    )
     builder = builder.not_valid_before(wanted.begins).not_valid_after(wanted.ends)
     if wanted.uri is not None:
-        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(wanted.uri)])
-        builder = builder.add_extension(names, critical=False)
+        uris = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(wanted.uri)])
+        builder = builder.add_extension(uris, critical=False)
     if wanted.ca is not None:
         builder = builder.add_extension(x509.BasicConstraints(wanted.ca, None), critical=True)
     if wanted.key_cert_sign is not None:
@@ -81,11 +88,14 @@ def pem_of(key: rsa.RSAPrivateKey) -> bytes:
 
 
 @cache
-def own(owner: str, bits: int = 2048) -> OwnCertificate:
+def _made_own(owner: str, bits: int) -> OwnCertificate:
     return OwnCertificate.load(der(certificate(Wanted(owner, bits))), pem_of(rsa_key(owner, bits)))
 
 
-@cache
+def own(owner: str, bits: int = 2048) -> OwnCertificate:
+    return _made_own(owner, bits)
+
+
 def peer(owner: str, bits: int = 2048) -> Peer:
     read = Peer.read(own(owner, bits).chain)
     assert isinstance(read, Peer)
