@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from proxy.gateway.ports import Judges
 from proxy.identity.identify import Identifier
 from proxy.identity.sources.address import Address
+from proxy.identity.sources.inside import Inside
 from proxy.identity.sources.mac_ip import MacIp
 from proxy.identity.sources.opcua_uri import OpcuaUri
 from proxy.identity.sources.syn import Syn
@@ -140,4 +141,4 @@ def without_tests(site: Site) -> Site:
 
 
 def _identifier(site: Site) -> Identifier:
-    return Identifier(site.name, site.devices, (X509(site.name), OpcuaUri(), MacIp(), Address(), Syn()))
+    return Identifier(site.name, site.devices, (X509(site.name), OpcuaUri(), Inside(), MacIp(), Address(), Syn()))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from proxy.site import Site
 
 
-KINDS = ("x509", "opcua_uri", "mac_ip", "address")
+KINDS = ("x509", "opcua_uri", "inside", "mac_ip", "address")
 """Evidence that this version looks at."""
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "evidence",
     multiple=True,
     metavar="KIND",
-    help="What the speaker shows: x509, opcua_uri, mac_ip, address, or none. Default: all that binds it.",
+    help="What the speaker shows: x509, opcua_uri, inside, mac_ip, address, or none. Default: all that binds it.",
 )
 @click.option("--at", metavar="TIME", help="When: RFC 3339, such as 2026-11-23T07:00:00+01:00. Default: now.")
 @click.option("--state", multiple=True, metavar="POINT=VALUE", help='Just seen: "plc-3b modbus holding 10 = 0".')

@@ -28,7 +28,8 @@ class ConnFacts:
     SYN cookies). ``syn`` is the SYN signature of identity.md 4, a hint only. ``application_uri`` is what an OPC UA
     client calls itself; hostile text unless the certificate has it too. ``channel``: who it is comes from a secure
     channel of the protocol's own (OPC UA) and not from TLS: the certificate is one that the listener trusts, and need
-    not be of the site's authority."""
+    not be of the site's authority. ``inside``: the connection never left this process, and this device of the
+    inventory is who the gateway speaks as."""
 
     listener: str
     peer_ip: str
@@ -39,3 +40,4 @@ class ConnFacts:
     certificate: CertificateFacts | None = None
     application_uri: str | None = None
     channel: bool = False
+    inside: str | None = None

@@ -59,6 +59,8 @@ class Identifier:
         else the holder of any certificate of the site (a revoked role, a technician, another machine) would become
         the device whose address it can take, and its own words about itself would count for nothing (T01, T08).
         """
+        if facts.inside is not None:
+            return self._inside(facts, facts.inside)
         if facts.certificate is not None:
             by = self._by_application_certificate if facts.channel else self._by_certificate
             return by(facts, facts.certificate)
@@ -71,6 +73,14 @@ class Identifier:
     def refusal(self, principal: Principal) -> Reason | None:
         """Why this speaker may not do anything at all, or None. To be asked for every principal."""
         return refusal(principal, None if principal.id is None else self._devices.get(principal.id))
+
+    def _inside(self, facts: ConnFacts, speaker: str) -> Principal:
+        """The gateway's own parts. What other sources compare (addresses, certificates) such a connection has not."""
+        device = self._devices.get(speaker)
+        if device is None:
+            return Principal(None, evidence=self._nobody(facts, ()))
+        evidence = tuple(_collect(source, facts, device) for source in self._sources if source.kind == "inside")
+        return Principal(device.id, frozenset(), evidence, device.place)
 
     def _by_certificate(self, facts: ConnFacts, certificate: CertificateFacts) -> Principal:
         attributes = frozenset((f"mbaps:{certificate.role}" if certificate.role else "mbaps-null",))

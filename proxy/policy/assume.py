@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 STRENGTHS = {
     "x509": Strength.PROOF,
     "opcua_uri": Strength.PROOF,
+    "inside": Strength.PROOF,
     "tpm": Strength.PROOF,
     "mac_ip": Strength.CLAIM,
     "address": Strength.CLAIM,
@@ -63,6 +64,8 @@ def bound_kinds(device: Device) -> tuple[str, ...]:
     kinds = ["x509"]
     if bindings.opcua_uri is not None:
         kinds.append("opcua_uri")
+    if device.kind == "gateway":
+        kinds.append("inside")
     if bindings.mac is not None:
         kinds.append("mac_ip")
     if bindings.address_only:

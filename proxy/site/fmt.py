@@ -27,8 +27,9 @@ _RULE = ("from", "to", "needs", REST, "rate", "budget", "when", "while", "mode",
 _CASE = ("who", "to", REST, "evidence", "at", "state", "expect", "because")
 _MONITOR = ("until", "why", "then")
 _ORDERS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("site",): ("site", "state", "admin", "policy", "listeners", "limits", REST),
+    ("site",): ("site", "state", "admin", "policy", "listeners", "publishers", "limits", REST),
     ("site", "listeners", "*"): ("bind", "protocol", "to", "tls", "deny_style", REST),
+    ("site", "publishers", "*"): ("from", "to", "as", "format", "every", REST, "nodes"),
     ("surface",): (
         *("surface", "members", "mode", "monitor", "needs", "audit", "unsafe_writes_without_proof", "safety", REST),
         *("rules", "never", "tests"),

@@ -25,6 +25,7 @@ from proxy.site.model import Bind, Change, Site
 from proxy.site.names import bind
 from proxy.site.policies import Roles, SurfaceBuilder
 from proxy.site.problem import Collector, Finding, Problem
+from proxy.site.publishers import publishers
 from proxy.site.questions import Cases
 from proxy.site.readers import parsed_ahead
 from proxy.site.shapes import Shapes, SiteShape
@@ -160,6 +161,7 @@ class _Loader:
             cases=tuple(cases.tests),
             change=Change(watch=shape.policy.watch, require_ack=shape.policy.require_ack),
             admin_reload=shape.admin.reload,
+            publishers=publishers(shape.publishers, devices, self._protocols, voice),
         )
 
     def _read_config(self, voice: Voice) -> Draft[SiteShape] | None:

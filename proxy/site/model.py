@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from proxy.core.inventory import Device
     from proxy.core.origin import Origin
     from proxy.core.surface import Role, RuleTest, Surface
+    from proxy.site.publishers import Publisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class Site:
     cases: tuple[RuleTest, ...] = ()
     change: Change = Change()
     admin_reload: bool = False
+    publishers: tuple[Publisher, ...] = ()
 
     @property
     def certs(self) -> Path:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Evidence = Literal["x509", "opcua_uri", "mac_ip", "address"]
+Evidence = Literal["x509", "opcua_uri", "inside", "mac_ip", "address"]
 """What identity can look at in this version; a kind that nothing gathers could never be met."""
 
 

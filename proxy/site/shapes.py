@@ -23,6 +23,7 @@ from proxy.site.policy_shapes import (
     TestShape,
     WindowShape,
 )
+from proxy.site.publishers import PublisherShape  # noqa: TC001 - pydantic looks at it
 from proxy.site.shape import Evidence, Shape, key
 from proxy.site.texts import (
     Address,
@@ -92,6 +93,10 @@ class LimitsShape(Shape):
 
 _LISTENER_EXAMPLE = {"cell-3": {"bind": "10.3.0.1:802", "protocol": "modbus", "to": "plc-3a"}}
 
+_PUBLISHER_EXAMPLE = {
+    "robot-7-line": {"from": "robot-7", "to": "uns", "nodes": {"speed": "nsu=urn:robot:7;s=Line1.Speed"}}
+}
+
 
 class SiteShape(Shape):
     """bulkhead.yaml: the site's name, its listeners and limits."""
@@ -100,6 +105,7 @@ class SiteShape(Shape):
     state: Folder = key(default="var", doc="Folder for records, relative to the site's folder.")
     admin: AdminShape = AdminShape()
     listeners: dict[Id, ListenerShape] = key(_LISTENER_EXAMPLE)
+    publishers: dict[Id, PublisherShape] = key(_PUBLISHER_EXAMPLE, default={}, doc="What is told on the UNS.")
     limits: LimitsShape = LimitsShape()
     policy: ChangeShape = ChangeShape()
 

@@ -23,6 +23,7 @@ from proxy.core.inventory import Bindings, Device
 from proxy.core.origin import Origin
 from proxy.identity.sources.address import Address
 from proxy.identity.sources.base import MAX_OBSERVED, EvidenceSource
+from proxy.identity.sources.inside import Inside
 from proxy.identity.sources.mac_ip import MacIp
 from proxy.identity.sources.opcua_uri import OpcuaUri
 from proxy.identity.sources.syn import Syn
@@ -68,6 +69,13 @@ EXAMPLES = {
         a_device(Bindings(opcua_uri="urn:hmi-1:viewer")),
         ConnFacts("l", "10.3.0.11", 1, certificate=a_certificate("urn:hmi-1:viewer"), channel=True),
         ConnFacts("l", "10.3.0.11", 1, certificate=a_certificate("urn:hmi-2:viewer"), channel=True),
+    ),
+    "inside": Example(
+        Inside(),
+        Strength.PROOF,
+        a_device(),
+        ConnFacts("l", "inside", 0, inside="plc-3a"),
+        ConnFacts("l", "inside", 0, inside="plc-3b"),
     ),
     "mac_ip": Example(
         MacIp(),

@@ -209,7 +209,7 @@ def test_a_broker_that_is_taken_over_commands_who_listens(site: Site) -> None:
     [
         (["hmi-9"], "no device 'hmi-9'; did you mean"),
         (["hmi-1+Operator"], "'Operator' is no role of a certificate"),
-        (["hmi-1", "--evidence", "x500"], "'x500' is none of x509, opcua_uri, mac_ip, address, none"),
+        (["hmi-1", "--evidence", "x500"], "'x500' is none of x509, opcua_uri, inside, mac_ip, address, none"),
         (["hmi-1", "--within", "packing/hall-9"], "no device is at 'packing/hall-9'; there are packing/enterprise, "),
         (["hmi-1", "--at", "noon"], "is no time with an offset"),
         (["hmi-1", "--at", "2026-12-01T06:00:00"], "is no time with an offset"),

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--evidence",
     multiple=True,
     metavar="KIND",
-    help="What DEVICE can show: x509, opcua_uri, mac_ip, address, or none. Default: all that binds it.",
+    help="What DEVICE can show: x509, opcua_uri, inside, mac_ip, address, or none. Default: all that binds it.",
 )
 @click.option("--any-role", is_flag=True, help="Every certificate has every mbaps role that a rule names.")
 @click.option("--at", metavar="TIME", help="Count only hours open then, as 2026-12-01T06:00:00+01:00. Default: all.")
