@@ -47,9 +47,11 @@ def _client(policy: str, mode: Mode, server_bits: int = 2048, client_bits: int =
 def _opens(client: AsyncuaClient, north: NorthChannel, out: bytearray) -> None:
     north.receive(client.hello(), 0.0, out)
     client.hears(taken(out))
-    (event,) = north.receive(client.open(), 0.0, out)
-    assert isinstance(event, Opened)
+    opened = north.receive(client.open(), 0.0, out)
     client.hears(taken(out))
+    opened += north.receive(client.says(b"first"), 0.0, out)
+    assert opened[1:] == [Said(2, b"first")]
+    assert isinstance(opened[0], Opened)
 
 
 @pytest.mark.parametrize(("policy", "mode"), ALL)

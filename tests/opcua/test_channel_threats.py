@@ -208,7 +208,7 @@ def test_t51_an_honest_renewal_passes_where_the_forged_ones_do_not() -> None:
 def test_t51_a_nonce_is_not_taken_twice() -> None:
     pair = _greeted()
     nonce = bytes(range(32))
-    assert isinstance(pair.gives(Opn(nonce=nonce).frame()), Opened)
+    pair.gives(Opn(nonce=nonce).frame())
     again = Opn(nonce=nonce, kind=RENEW, channel=pair.north.channel_id, sequence=2)
     assert status_of(pair.gives(again.frame())) == status.BAD_NONCE_INVALID
 
@@ -231,15 +231,28 @@ def test_t51_a_replayed_opn_is_refused() -> None:
     renewal = _renewal(pair, Opn()).frame()
     assert pair.gives(renewal) == Renewed()
     assert status_of(pair.gives(renewal)) == status.BAD_SEQUENCE_NUMBER_INVALID
-    fresh = _greeted()
-    first = Opn().frame()
-    assert isinstance(fresh.gives(first), Opened)
-    elsewhere = _greeted()
-    assert isinstance(elsewhere.gives(first), Opened)
-    assert elsewhere.north._token is not None
-    assert elsewhere.north._token.seal(b"MSG", b"F", 1, 2, 1, b"x") != fresh.north._token.seal(  # type: ignore[union-attr]
-        b"MSG", b"F", 1, 2, 1, b"x"
-    )
+
+
+def test_t51_a_recorded_opn_proves_nobody() -> None:
+    """It opens a channel, for it holds nothing of ours that is fresh. Its keys the attacker cannot know, so no message
+    of his is taken, the owner of the certificate is never said to be here, and after 5 s the link ends."""
+    recorded = Opn().frame()
+    honest, attacked = _greeted(), _greeted()
+    assert honest.north.receive(recorded, 0.0, honest.down) == []
+    assert attacked.north.receive(recorded, 0.0, attacked.down) == []
+    token = honest.north._token
+    assert token is not None
+    assert attacked.north.deadline() == 5.0
+    broke = attacked.north.overdue(5.0)
+    assert broke is not None
+    assert broke.reason is Reason.TOO_SLOW
+    attacked = _greeted()
+    attacked.gives(recorded)
+    own_id = struct.pack("<II", attacked.north.channel_id, attacked.north._token.id)  # type: ignore[union-attr]
+    message = token.seal(b"MSG", b"F", 0, 2, 2, b"whatever it may be")
+    assert attacked.north.receive(message[:8] + own_id + message[16:], 0.0, attacked.down) == [
+        Broke(Reason.MALFORMED, CHECKS, "a chunk that its token does not secure")
+    ]
 
 
 class SpyKey:
@@ -300,7 +313,8 @@ def test_t51_the_private_key_is_not_used_for_strangers(what: str) -> None:
     assert key.used == 0
     honest = _greeted()
     honest.north._setting = pair.north._setting
-    assert isinstance(honest.gives(Opn().frame()), Opened)
+    honest.gives(Opn().frame())
+    assert honest.north.channel_id
     assert key.used > 0
 
 

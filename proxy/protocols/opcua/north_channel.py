@@ -1,6 +1,10 @@
 """The server's end of a secure channel, towards clients (Part 6, 6.7 and 7.1; Part 4, 5.6).
 
     HEL -> ACK -> OPN issue -> OPN -> MSG ... -> OPN renew -> OPN -> MSG ... -> CLO
+                                       `Opened` of a secured channel
+
+A first OPN holds nothing of ours that is fresh, so whoever recorded one can send it again. Only what is secured with
+keys made from our nonce, or names our channel, proves who speaks: `Opened` comes with the first such chunk.
 
 Order of checks on a secured OPN: policy, the certificate's form, trust and dates, and only then the private key; then
 decryption, signature, numbers, content. Up to the signature every fault gets the one constant answer.
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
     from proxy.protocols.opcua.services.messages import RequestHeader
 
 OPENING_SECONDS = 5.0
-"""From the connection to the first OPN (T45)."""
+"""From the connection to the first OPN, and on a secured channel to the first message (T45)."""
 SHORTEST, LONGEST = 2_000, 3_600_000
 """Lifetime of a token, milliseconds."""
 RENEWALS = 8
@@ -88,6 +92,7 @@ class NorthChannel(Channel):
         self._bounds = BEFORE_SESSION
         self._next_token: Token | None = None
         self._previous: Token | None = None
+        self._unproved: Opened | None = None
         self._client_nonce = b""
         self._renewals = float(RENEWALS)
         self._renewed = opened
@@ -110,7 +115,7 @@ class NorthChannel(Channel):
         token = self._token
         if self.over:
             return None
-        if token is None:
+        if token is None or self._unproved is not None:
             return self._opened + OPENING_SECONDS
         ends = token.ends if self._next_token is None else token.expires
         return ends if self._since is None else min(ends, self._since + MESSAGE_SECONDS)
@@ -123,8 +128,8 @@ class NorthChannel(Channel):
         due = self.deadline()
         if due is None or now < due:
             return None
-        if self._token is None:
-            why, code = "no secure channel within 5 s", status.BAD_TIMEOUT
+        if self._token is None or self._unproved is not None:
+            why, code = "no secure channel and first message within 5 s", status.BAD_TIMEOUT
         elif self._since is not None and now >= self._since + MESSAGE_SECONDS:
             why, code = "a message took longer than 10 s", status.BAD_TIMEOUT
         elif self._next_token is not None:
@@ -149,14 +154,16 @@ class NorthChannel(Channel):
         kind = frame[:3]
         if kind == b"MSG" and self._token is not None:
             said = self._chunk(frame, now)
+            self._prove(events)
             if said is not None:
                 events.append(said)
         elif kind == b"HEL" and self.hello is None:
             self._greet(frame, out)
         elif kind == b"OPN" and self.hello is not None:
-            events.append(self._open(frame, now, out))
+            self._open(frame, now, out, events)
         elif kind == b"CLO" and self._token is not None:
             self._chunk(frame, now)
+            self._prove(events)
             self.over = True
             events.append(Closed())
         else:
@@ -174,7 +181,12 @@ class NorthChannel(Channel):
         ours = Limits(framing.VERSION, receive, send, framing.MAX_MESSAGE, framing.MAX_CHUNKS)
         out += framing.Acknowledge(ours).encode()
 
-    def _open(self, frame: bytes, now: float, out: bytearray) -> Event:
+    def _prove(self, events: list[Event]) -> None:
+        if self._unproved is not None:
+            events.append(self._unproved)
+            self._unproved = None
+
+    def _open(self, frame: bytes, now: float, out: bytearray, events: list[Event]) -> None:
         chunk = read_open(frame)
         if isinstance(chunk, Malformed):
             raise halt_at(chunk)
@@ -194,7 +206,12 @@ class NorthChannel(Channel):
         first = self._token is None
         self.policy, self.mode, self.peer = policy, mode, peer
         self._answer(said.request, asked, nonce, now, out)
-        return Opened(policy.name, mode, peer) if first else Renewed()
+        if first:
+            self._unproved = Opened(policy.name, mode, peer)
+        if mode is Mode.NONE or not first:
+            self._prove(events)
+        if not first:
+            events.append(Renewed())
 
     def _policy(self, chunk: OpenChunk) -> Policy:
         policy = POLICIES.get(chunk.policy_uri or "")
