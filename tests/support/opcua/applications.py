@@ -81,6 +81,12 @@ class Applications:
         key = self.key(label)
         return self._write(label, uri, _self_signed(name, uri, key), key)
 
+    def of_another_authority(self, name: str, uri: str) -> Files:
+        """Everything as it should be, but signed by an authority that only calls itself the site's."""
+        other = ApplicationAuthority(SITE, self.authority.certificate, self.key("another authority"))
+        issued = other.issue(Application(name, uri), datetime.now(UTC), self.key(name))
+        return self._write(name, uri, issued.certificate, self.key(name))
+
     def trust(self, files: Files) -> str:
         """Copies the certificate to ``certs``; its name for a listener's `trust` or a service's `server`."""
         name = f"{files.name}.der"
