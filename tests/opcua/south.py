@@ -54,8 +54,9 @@ class South:
         points = frozenset(Point("opcua", f"under {node}") for node in under)
         self.watched = Watched(points)
         entropy = random.Random(1).randbytes
-        far = Far(FakeSetting(secrets=secrets or {}), entropy, self.memory, lambda: 1.8e9, self.watched, ADDRESS)
-        self.device = OpcUaDevice(service or OpcUaService(), far)
+        setting = FakeSetting(secrets=secrets or {})
+        self.far = Far(setting, entropy, self.memory, lambda: 1.8e9, self.watched, ADDRESS)
+        self.device = OpcUaDevice(service or OpcUaService(), self.far)
         self.now = 100.0
         self.cut = cut
         self.up = False

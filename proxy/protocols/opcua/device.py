@@ -151,7 +151,7 @@ class OpcUaDevice:
         """False if what the service is known by cannot be used."""
         self._client = client
         try:
-            identity = Identity.of(self._service, self._far)
+            identity = Identity.of(self._service, self._far, self._memory)
         except ValueError as fault:
             self._stage = _Stage.OVER
             self._tell(Reason.UPSTREAM_UNREACHABLE, str(fault), out)

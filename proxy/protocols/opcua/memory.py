@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from proxy.protocols.opcua.node import Node
     from proxy.protocols.opcua.node_id import NodeId
+    from proxy.protocols.opcua.south_session import Identity
 
 Key = tuple[int, str, int | str | bytes]
 """`NodeId.key`: the canonical form, so that two encodings of one token are one session."""
@@ -70,13 +71,15 @@ class Session:
 
 
 class Memory:
-    """All sessions of one device, oldest first. ``subscriptions`` belongs to the inspectors."""
+    """All sessions of one device, oldest first. ``subscriptions`` belongs to the inspectors. ``identity``: what we are
+    to the server, with what it was made of."""
 
-    __slots__ = ("sessions", "subscriptions")
+    __slots__ = ("identity", "sessions", "subscriptions")
 
     def __init__(self) -> None:
         self.sessions: dict[Key, Session] = {}
         self.subscriptions: dict[int, object] = {}
+        self.identity: tuple[object, Identity] | None = None
 
     def find(self, token: NodeId) -> Session | None:
         return self.sessions.get(token.key)

@@ -35,6 +35,7 @@ from proxy.protocols.opcua.wire import Malformed
 
 if TYPE_CHECKING:
     from proxy.protocols.base import Far
+    from proxy.protocols.opcua.memory import Memory
     from proxy.protocols.opcua.service import OpcUaService
     from proxy.protocols.opcua.services.discovery import EndpointDescription
 
@@ -68,8 +69,18 @@ class Identity:
         return self.own is not None
 
     @staticmethod
-    def of(service: OpcUaService, far: Far) -> Identity:
-        """Reads the files that the service names. Raises ValueError for one that is no certificate, key or login."""
+    def of(service: OpcUaService, far: Far, memory: Memory) -> Identity:
+        """From the files that the service names; kept while they are the same, because a key takes 50 ms to load.
+
+        Raises ValueError for a file that is no certificate, key or login.
+        """
+        made_of = (service, far.address, [far.setting.secret(name) for name in service.secrets])
+        if memory.identity is None or memory.identity[0] != made_of:
+            memory.identity = made_of, Identity._made(service, far)
+        return memory.identity[1]
+
+    @staticmethod
+    def _made(service: OpcUaService, far: Far) -> Identity:
         secret = far.setting.secret
         own = server = login = None
         if service.secured:
