@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from proxy.protocols.opcua.node import Node
     from proxy.protocols.opcua.node_id import NodeId
     from proxy.protocols.opcua.south_session import Identity
@@ -74,11 +76,11 @@ class Memory:
     """All sessions of one device, oldest first. ``subscriptions`` belongs to the inspectors. ``identity``: what we are
     to the server, with what it was made of."""
 
-    __slots__ = ("identity", "sessions", "subscriptions")
+    __slots__ = ("entries", "sessions")
 
     def __init__(self) -> None:
         self.sessions: dict[Key, Session] = {}
-        self.subscriptions: dict[int, object] = {}
+        self.entries: dict[Hashable, object] = {}
         self.identity: tuple[object, Identity] | None = None
 
     def find(self, token: NodeId) -> Session | None:

@@ -1,0 +1,46 @@
+"""What the client's side must know of a session, wherever its client speaks from (Part 4, 5.7).
+
+Identity belongs to the session, not to the connection: several sessions of different users may share one channel, and
+a session may move to another channel of the same client. So this stands in `memory.Session.north` and not in a link.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.core.names import Names
+    from proxy.protocols.opcua.memory import Session
+    from proxy.protocols.opcua.subscriptions import Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who created a session. ``address``: where from, as the inventory names the speaker; ``certificate``: SHA-256 of
+    the channel's, empty under policy None, where only the names tell."""
+
+    names: Names
+    certificate: bytes
+    policy: str
+    mode: str
+
+
+@dataclass(slots=True)
+class NorthState:
+    """``channel``: the `Sessions` of the channel that the session is on, None when that is gone. ``nonce``: the last
+    that we gave the client, to be signed once. ``user``: None for an anonymous one. ``active``: a user was accepted.
+    ``publishing``: how many Publish requests wait."""
+
+    owner: Owner
+    channel: object
+    nonce: bytes
+    user: str | None = None
+    active: bool = False
+    publishing: int = 0
+    subscriptions: dict[int, Subscription] = field(default_factory=dict)
+
+
+def north_of(session: Session) -> NorthState | None:
+    """None for a session that was created without us."""
+    return session.north if isinstance(session.north, NorthState) else None

@@ -1,0 +1,85 @@
+"""Subscriptions and their monitored items, as far as delivery must be judged (protocols.md 4.7).
+
+A notification names its item by the client's own handle and nothing else. So the node behind each handle is kept from
+CreateMonitoredItems on, and whether it may still be told. Two items may have one handle, which is then told only while
+both may be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from proxy.protocols.opcua.node_id import NodeId
+
+MOST_SUBSCRIPTIONS = 16
+"""Of one session (CVE-2022-25897, CVE-2022-24375, CVE-2022-24298)."""
+MOST_ITEMS = 5000
+"""Of one session."""
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """``id`` is the server's, 0 until it has said so. ``allowed``: at the last decision. ``disabled``: the server was
+    told to send no more of it."""
+
+    node_id: NodeId
+    attribute: int
+    handle: int
+    id: int = 0
+    allowed: bool = True
+    disabled: bool = False
+
+
+@dataclass(slots=True)
+class Subscription:
+    """``items`` by the server's id; ``_told`` by the client's handle."""
+
+    id: int
+    items: dict[int, Item] = field(default_factory=dict)
+    _told: dict[int, list[Item]] = field(default_factory=dict)
+
+    def expect(self, item: Item) -> None:
+        """It is asked for. Its first value may come before the answer that gives it an id."""
+        self._told.setdefault(item.handle, []).append(item)
+
+    def made(self, item: Item, id: int) -> None:
+        item.id = id
+        self.items[id] = item
+
+    def forget(self, item: Item) -> None:
+        self.items.pop(item.id, None)
+        some = self._told.get(item.handle, [])
+        if item in some:
+            some.remove(item)
+        if not some:
+            self._told.pop(item.handle, None)
+
+    def rename(self, item: Item, handle: int) -> None:
+        """ModifyMonitoredItems gives an item another handle."""
+        id = item.id
+        self.forget(item)
+        item.handle = handle
+        self.expect(item)
+        self.made(item, id)
+
+    def may_tell(self, handle: int) -> bool:
+        some = self._told.get(handle)
+        return some is not None and all(item.allowed for item in some)
+
+    def named(self, handle: int) -> list[Item]:
+        return self._told.get(handle, [])
+
+    def __iter__(self) -> Iterator[Item]:
+        for some in self._told.values():
+            yield from some
+
+    def __len__(self) -> int:
+        return sum(map(len, self._told.values()))
+
+
+def items_of(subscriptions: Iterable[Subscription]) -> int:
+    return sum(map(len, subscriptions))

@@ -1,0 +1,126 @@
+"""What a client may see of the address space: references and browse paths are cut to the nodes that it may browse.
+
+To learn that a node is there is a read of a kind, so answers are judged as well as questions (protocols.md 4.7).
+RegisterNodes never reaches the server: its aliases would be names that policy does not know (T26). The client gets back
+the ids that it gave, which Part 4 5.9.5 allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from proxy.protocols.opcua import elements, status
+from proxy.protocols.opcua.conversation import ACCESS_DENIED, Then
+from proxy.protocols.opcua.decode import decode, encode
+from proxy.protocols.opcua.itemwise import MOST_ITEMS, Service, handle
+from proxy.protocols.opcua.services.view import (
+    BrowseNextRequest,
+    BrowseNextResponse,
+    BrowsePathResult,
+    BrowseRequest,
+    BrowseResponse,
+    BrowseResult,
+    RegisterNodesRequest,
+    RegisterNodesResponse,
+    TranslateBrowsePathsToNodeIdsRequest,
+    TranslateBrowsePathsToNodeIdsResponse,
+    UnregisterNodesRequest,
+    UnregisterNodesResponse,
+)
+from proxy.protocols.opcua.words import VALUE
+
+if TYPE_CHECKING:
+    from proxy.protocols.opcua.conversation import Ask, Conversation
+    from proxy.protocols.opcua.node_id import ExpandedNodeId
+
+
+def browse(talk: Conversation, ask: Ask, service: Service) -> None:
+    request = ask.request
+    if not isinstance(request, BrowseRequest):
+        raise TypeError("not a Browse")
+    view = request.view.view_id
+    if not view.is_null and elements.access(talk, ask, "browse", view).refused_by is not None:
+        talk.fault(ask, ACCESS_DENIED)
+        return
+    handle(talk, ask, service, lambda allowed: _cut(talk, ask))
+
+
+def browse_next(talk: Conversation, ask: Ask) -> None:
+    """Continuation points are the session's own, and the server knows whose they are."""
+    request = ask.request
+    if not isinstance(request, BrowseNextRequest):
+        raise TypeError("not a BrowseNext")
+    if len(request.continuation_points or ()) > MOST_ITEMS:
+        talk.fault(ask, status.BAD_TOO_MANY_OPERATIONS)
+        return
+    talk.forward(ask, BrowseNextResponse, _cut(talk, ask))
+
+
+def _cut(talk: Conversation, ask: Ask) -> Then:
+    """References to what the client may not see are left out; the page is shorter then, its continuation the same."""
+
+    def cut(body: bytes) -> bytes | None:
+        response = decode(body)
+        if not isinstance(response, BrowseResponse | BrowseNextResponse):
+            talk.fault(ask, status.BAD_UNKNOWN_RESPONSE)
+            return None
+        results = tuple([_visible(talk, ask, result) for result in response.results or ()])
+        same = all(one is other for one, other in zip(results, response.results or (), strict=True))
+        return body if same else encode(replace(response, results=results))
+
+    return Then(cut)
+
+
+def _visible(talk: Conversation, ask: Ask, result: BrowseResult) -> BrowseResult:
+    references = result.references or ()
+    seen = tuple([one for one in references if may_see(talk, ask, one.node_id)])
+    return result if len(seen) == len(references) else replace(result, references=seen)
+
+
+def may_see(talk: Conversation, ask: Ask, id: ExpandedNodeId) -> bool:
+    """Of one node that an answer names. Nothing of it is put on record: nobody asked for it."""
+    if id.namespace_uri is None and not id.server_index:
+        verdict, _ = talk.judge_access(ask, "browse", id.node, VALUE)
+        return verdict is not None and verdict.allowed
+    node = elements.expanded(talk, ask, id)
+    return node is not None and talk.judge(ask, talk.access(ask, "browse", node, VALUE)).allowed
+
+
+def translate(talk: Conversation, ask: Ask, service: Service) -> None:
+    request = ask.request
+    if not isinstance(request, TranslateBrowsePathsToNodeIdsRequest):
+        raise TypeError("not a TranslateBrowsePathsToNodeIds")
+
+    def cut(body: bytes) -> bytes | None:
+        response = decode(body)
+        if not isinstance(response, TranslateBrowsePathsToNodeIdsResponse):
+            talk.fault(ask, status.BAD_UNKNOWN_RESPONSE)
+            return None
+        return encode(replace(response, results=tuple([_reachable(talk, ask, one) for one in response.results or ()])))
+
+    handle(talk, ask, service, lambda allowed: Then(cut))
+
+
+def _reachable(talk: Conversation, ask: Ask, result: BrowsePathResult) -> BrowsePathResult:
+    targets = result.targets or ()
+    seen = tuple([one for one in targets if may_see(talk, ask, one.target_id)])
+    if len(seen) == len(targets):
+        return result
+    return replace(result, targets=seen) if seen else BrowsePathResult(ACCESS_DENIED, None)
+
+
+def register(talk: Conversation, ask: Ask) -> None:
+    request = ask.request
+    if isinstance(request, RegisterNodesRequest):
+        if _fits(talk, ask, len(request.nodes_to_register or ())):
+            talk.answer(ask, RegisterNodesResponse(talk.header(ask), request.nodes_to_register))
+    elif isinstance(request, UnregisterNodesRequest) and _fits(talk, ask, len(request.nodes_to_unregister or ())):
+        talk.answer(ask, UnregisterNodesResponse(talk.header(ask)))
+
+
+def _fits(talk: Conversation, ask: Ask, count: int) -> bool:
+    if 0 < count <= MOST_ITEMS:
+        return True
+    talk.fault(ask, status.BAD_TOO_MANY_OPERATIONS if count else status.BAD_NOTHING_TO_DO)
+    return False
