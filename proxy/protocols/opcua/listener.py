@@ -14,6 +14,7 @@ opcua:
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,8 +57,8 @@ class OpcUaListener:
     users: frozenset[str] = field(default=frozenset(TOKENS), metadata=access(_more))
     certificate: str = field(default="opcua", metadata=access(no_access))
     trust: tuple[str, ...] = field(default=("opcua-ca",), metadata=access(_more))
-    unsafe_none: bool = False
-    signed: bool = False
+    unsafe_none: bool = field(default=False, metadata=access(operator.gt))
+    signed: bool = field(default=False, metadata=access(operator.gt))
     url: str | None = field(default=None, metadata=access(no_access))
 
     @property
@@ -78,6 +79,11 @@ class OpcUaListener:
         if self.mode != "terminate":
             return ()
         return tuple(dict.fromkeys((self.certificate_file, self.key_file, *self.trust_files)))
+
+    @property
+    def secures(self) -> bool:
+        """Its clients can show a certificate on a secure channel."""
+        return self.mode == "terminate"
 
     @property
     def unsafe(self) -> tuple[str, ...]:

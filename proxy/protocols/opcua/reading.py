@@ -23,7 +23,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0}
 
 def nearest(word: object, known: Iterable[str]) -> str:
     names = list(known)
-    close = difflib.get_close_matches(str(word), names, 1)
+    close = difflib.get_close_matches(word, names, 1) if isinstance(word, str) else []
     return f"did you mean {close[0]!r}?" if close else f"one of {', '.join(names)}"
 
 
