@@ -73,10 +73,10 @@ class Session:
 
 
 class Memory:
-    """All sessions of one device, oldest first. ``subscriptions`` belongs to the inspectors. ``identity``: what we are
-    to the server, with what it was made of."""
+    """All sessions of one device, oldest first. ``entries``: what its listeners are to their clients (`entry`).
+    ``identity``: what we are to the server, with what it was made of."""
 
-    __slots__ = ("entries", "sessions")
+    __slots__ = ("entries", "identity", "sessions")
 
     def __init__(self) -> None:
         self.sessions: dict[Key, Session] = {}
