@@ -64,8 +64,9 @@ class _Line:
 
 
 class Publisher:
-    """The driver calls `dialled` for each side in `dial` once it is connected, `lost` when it cannot be or is no more,
-    and after each call takes `out`, `dial`, `hang_up` and `notes` (what an operator should read; plain text)."""
+    """The driver calls `dialled` for each side in `dial` once it is connected, `lost` when it cannot be or is no more
+    (not for what `hang_up` named), and after each call takes `out`, `dial`, `hang_up` and `notes`: plain text, for
+    operators."""
 
     def __init__(
         self,
@@ -200,8 +201,6 @@ class Publisher:
         self.figures.refused = named
 
     def _device_is_lost(self, why: str, now: float) -> None:
-        if self._device is None:
-            return
         self._device = None
         self.hang_up.add(Side.DEVICE)
         self._settled_at = float("inf")
@@ -253,8 +252,6 @@ class Publisher:
         self._pump(now)
 
     def _broker_is_lost(self, why: str, now: float) -> None:
-        if self._broker is None:
-            return
         self._broker = None
         self.hang_up.add(Side.BROKER)
         if self._lines[Side.BROKER].down(why, now):
