@@ -90,6 +90,7 @@ class App:
         try:
             self._live = Live(site, world.wall)
             opened = entrances(site, protocols)
+            self._shown = keys.own_certificates(site, protocols)
         except (PolicyError, keys.UnusableError) as error:
             raise StartError(str(error)) from None
         self._revoked = _deny_list(site)
@@ -230,6 +231,7 @@ class App:
         """See `proxy.change.reload.Surroundings`. Everything that can fail comes before the exchange."""
         try:
             opened = await asyncio.to_thread(entrances, site, self._protocols)
+            shown = await asyncio.to_thread(keys.own_certificates, site, self._protocols)
             policy = self._live.compiled(site, await self._live.ahead(site))
         except (PolicyError, keys.UnusableError) as error:
             raise TakeError(str(error)) from None
@@ -245,6 +247,7 @@ class App:
         self._journal.in_force(policy.digest)
         self._record_monitors(before)
         self._gateway.exchange(prepared, bounds)
+        self._shown = shown
         # As at the start, but without a collection: it would stop the loop for as long as the heap is large.
         gc.freeze()
         began = self._world.clock()
@@ -303,7 +306,6 @@ class App:
         self._versions.used(attempt.token)
 
     def _probes(self) -> Probes:
-        own = keys.own_certificates(self._live.site)
         view = View(
             config=self._config,
             started=self._started,
@@ -325,7 +327,7 @@ class App:
             audit=self._audit,
             heartbeat=self._heartbeat,
             reload=view.reload,
-            certificates=lambda: own,
+            certificates=lambda: self._shown,
             flows=self._flows,
             monitors=view.monitors,
             monitor_errors=view.monitor_errors,

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING
 
 from proxy import keys
 from proxy.gateway.ports import Entrance, Limits
+from proxy.site.model import Bind, Listener
+from proxy.site.publishers import SINK, SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from proxy.protocols.base import ProtocolSpec
+    from proxy.core.inventory import Device
+    from proxy.protocols.base import Path, ProtocolSpec
     from proxy.site import Site
-    from proxy.site.model import Listener
+    from proxy.site.publishers import Publisher
 
 RESERVED_FDS = 64
 """File descriptors that no client may use up: audit, admin, reloads (T48)."""
+
+INSIDE_OPTIONS: Mapping[str, object] = {SOURCE: {"mode": "relay", "unsafe_none": True}}
+"""Without a channel of its own: nobody else is there to read it or to change it."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,9 +37,6 @@ def _entrance(site: Site, listener: Listener, protocols: Mapping[str, ProtocolSp
     device = site.devices[listener.to]
     service = device.services[listener.protocol]
     spec = protocols[listener.protocol]
-    names = spec.secrets(service.options)
-    if listener.options is not None:
-        names += spec.secrets(listener.options)
     return Entrance(
         name=listener.name,
         host=listener.bind.host,
@@ -43,10 +46,37 @@ def _entrance(site: Site, listener: Listener, protocols: Mapping[str, ProtocolSp
         service=service,
         deny_style=listener.deny_style,
         contexts=keys.contexts(site, listener),
-        secrets={name: keys.secret(site, device, name) for name in names},
+        secrets=keys.secrets(site, listener, spec),
         device_tls=keys.towards_device(site, device, service),
         options=listener.options,
     )
+
+
+def inside(site: Site, protocols: Mapping[str, ProtocolSpec]) -> list[Entrance]:
+    """Where the site's publishers come in, without a socket: one in front of the device, one in front of the broker.
+    Blocks and raises as `entrances`."""
+    return [
+        _entrance(site, _inner_listener(publisher, device, protocols[protocol]), protocols)
+        for publisher in site.publishers
+        for device, protocol in ((publisher.source, SOURCE), (publisher.sink, SINK))
+    ]
+
+
+def inside_name(publisher: str, protocol: str) -> str:
+    """What records and metrics call it; no listener can be called so."""
+    return f"{publisher}/{protocol}"
+
+
+def _inner_listener(publisher: Publisher, device: Device, spec: ProtocolSpec) -> Listener:
+    """As if the site had listed it; its name stands where an address would."""
+    name = inside_name(publisher.name, spec.name)
+    options = spec.parse_listener(INSIDE_OPTIONS.get(spec.name), _unfit)
+    style = spec.deny_styles(secured=False)[0]
+    return Listener(name, Bind(name, 0), spec.name, device.id, None, style, publisher.origin, options)
+
+
+def _unfit(path: Path, wrong: str, mend: str = "") -> None:
+    raise ValueError(f"the settings of an inside entrance: {path} {wrong}")
 
 
 def limits(site: Site) -> Limits:

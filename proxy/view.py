@@ -154,6 +154,8 @@ class View:
                 to=bound.entrance.device.id,
                 tls=bound.entrance.secured,
                 links=gateway.listener_counts[bound.entrance.name].live,
+                channel=bool(getattr(bound.entrance.options, "secures", False)),
+                unsafe=tuple(getattr(bound.entrance.options, "unsafe", ())),
             )
             for bound in gateway.listeners
         )

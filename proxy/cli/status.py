@@ -76,9 +76,11 @@ def as_text(status: dict[str, Any], ready: dict[str, Any]) -> str:
     lines += [_line("mode", name, mode) for name, mode in sorted(_dict(status.get("modes")).items())]
     lines += [_monitor_line(row) for row in _rows(status.get("monitors"))]
     for row in _rows(status.get("listeners")):
-        tls = "TLS" if row.get("tls") is True else "plain"
+        tls = "TLS" if row.get("tls") is True else "channel" if row.get("channel") is True else "plain"
         what = f"{_text(row, 'protocol')} {tls} {_text(row, 'bind')} -> {_text(row, 'to')}"
         lines.append(_line("listener", _text(row, "name"), f"{what}, {_text(row, 'links')} links"))
+        unsafe = row.get("unsafe")
+        lines += [_line("UNSAFE", _text(row, "name"), word) for word in (unsafe if isinstance(unsafe, list) else [])]
     for row in _rows(status.get("devices")):
         what = f"{_text(row, 'address')} {_text(row, 'state')}, {_text(row, 'connections')} connections"
         lines.append(_line("device", _text(row, "id"), what))

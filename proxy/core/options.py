@@ -7,7 +7,7 @@ taken for more access (T70).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import Field
+from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
 Widens = Callable[[Any, Any], bool]
@@ -30,3 +30,12 @@ def widens(option: Field[Any], now: object, before: object) -> bool:
         return False
     known: Widens | None = option.metadata.get(_KEY)
     return known is None or known(now, before)
+
+
+def narrows(now: object, before: object) -> bool:
+    """Something that ``before`` let through, ``now`` may not. Both are options of one type, or None."""
+    if now == before:
+        return False
+    if not is_dataclass(now) or isinstance(now, type) or type(now) is not type(before):
+        return True
+    return any(widens(one, getattr(before, one.name), getattr(now, one.name)) for one in fields(now) if one.compare)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from proxy.core.options import narrows
+
 if TYPE_CHECKING:
     from proxy.core.events import Event
     from proxy.core.facts import CertificateFacts, ConnFacts
@@ -183,14 +185,20 @@ class Entrance:
         ) and self.service.as_if_at(other.service.origin) == other.service
 
     def leads_as(self, other: Entrance) -> bool:
-        """The links of ``other`` would be the same through this one. Keys and certificates may differ: they are for
-        connections to come."""
+        """The links of ``other`` would be let in through this one too, and speak to the same. Keys, certificates and
+        trust lists may differ: they are for connections to come. Options may let more in, and nothing less."""
         return (
-            (self.host, self.port, self.secured, self.deny_style, self.options)
-            == (other.host, other.port, other.secured, other.deny_style, other.options)
+            (self.host, self.port, self.secured, self.deny_style)
+            == (other.host, other.port, other.secured, other.deny_style)
+            and not narrows(self.options, other.options)
             and self.same_device(other)
-            and self.secrets == other.secrets
+            and _passwords(self.secrets) == _passwords(other.secrets)
         )
+
+
+def _passwords(secrets: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Secrets that a connection is held to for as long as it stands."""
+    return {name: content for name, content in secrets.items() if not name.endswith((".crt", ".der", ".pem", ".key"))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,19 +74,35 @@ def read_private(path: Path) -> bytes:
         os.close(descriptor)
 
 
+def read_public(path: Path) -> bytes:
+    """A certificate file's content. Others may read it, and nobody but its owner may change it: it says who is trusted.
+
+    Raises KeyFileError for what is no such file, OSError if it is not there.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        _check(descriptor, path, forbidden=0o022)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_FILE_BYTES)
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(path: Path) -> None:
     """Creates a folder for keys, open to its owner alone. One that exists is left as it is."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _check(descriptor: int, path: Path) -> None:
+def _check(descriptor: int, path: Path, forbidden: int = 0o077) -> None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise KeyFileError(f"{path} is not a regular file")
     if status.st_size > MAX_FILE_BYTES:
         raise KeyFileError(f"{path} is longer than {MAX_FILE_BYTES} bytes: that is no key")
     mode = stat.S_IMODE(status.st_mode)
-    if mode & 0o077:
+    if mode & forbidden and forbidden != 0o077:
+        raise KeyFileError(f"{path} may be changed by others (mode {mode:04o}): chmod go-w {shlex.quote(str(path))}")
+    if mode & forbidden:
         quoted = shlex.quote(str(path))
         raise KeyFileError(
             f"{path} may be read or changed by others (mode {mode:04o}): chmod 600 {quoted}, and if others have"

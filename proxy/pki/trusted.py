@@ -21,16 +21,21 @@ _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _UNREADABLE = (ValueError, x509.InvalidVersion, x509.UnsupportedGeneralNameType, Warning)
 
 
-def read_certificate(data: bytes) -> x509.Certificate:
-    """One certificate, PEM or DER. Raises CertificateError, also for several: which one is meant?"""
+def read_certificates(data: bytes) -> list[x509.Certificate]:
+    """One certificate in DER, or one or several in PEM. Raises CertificateError."""
     if len(data) > 4 * MAX_DER_BYTES:
         raise CertificateError("the file is too long for a certificate")
     try:
         if not data.lstrip().startswith(b"-----"):
-            return x509.load_der_x509_certificate(data)
-        found = x509.load_pem_x509_certificates(data)
+            return [x509.load_der_x509_certificate(data)]
+        return x509.load_pem_x509_certificates(data)
     except _UNREADABLE as fault:
         raise CertificateError("the file holds no X.509 certificate, neither PEM nor DER") from fault
+
+
+def read_certificate(data: bytes) -> x509.Certificate:
+    """As `read_certificates`, but only one. Several raise CertificateError: which one is meant?"""
+    found = read_certificates(data)
     if len(found) != 1:
         raise CertificateError(f"the file holds {len(found)} certificates: take out all but the one that is meant")
     return found[0]

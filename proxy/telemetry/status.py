@@ -19,7 +19,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class ListenerStatus:
-    """``bind`` is ``host:port`` as it is really bound; ``to`` the device behind."""
+    """``bind`` is ``host:port`` as it is really bound; ``to`` the device behind. ``channel``: clients are secured by a
+    channel of the protocol's own. ``unsafe``: the keys by which less than that is taken from them (T51)."""
 
     name: str
     bind: str
@@ -27,6 +28,8 @@ class ListenerStatus:
     to: str
     tls: bool
     links: int
+    channel: bool = False
+    unsafe: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
