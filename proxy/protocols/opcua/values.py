@@ -49,17 +49,18 @@ class Variant:
     def numbers(self) -> tuple[float, ...] | None:
         """The number, or all of an array; None for a value of another type and for a null array.
 
-        A Boolean is 0 or 1. Integers are exact to 2**53; beyond, the next float.
+        A Boolean is 0 or 1. An integer that no float holds (some beyond 2**53) stays an int: a limit compared with it
+        is compared with what the server gets.
         """
         letter = _NUMBERS.get(self.raw[0] & 0x3F)
         if letter is None:
             return None
         if not self.is_array:
-            return (float(unpack_from("<" + letter, self.raw, 1)[0]),)
+            return (_exact(unpack_from("<" + letter, self.raw, 1)[0]),)
         (count,) = I32.unpack_from(self.raw, 1)
         if count < 0:
             return None
-        return tuple([float(number) for number in unpack_from(f"<{count}{letter}", self.raw, 5)])
+        return tuple([_exact(number) for number in unpack_from(f"<{count}{letter}", self.raw, 5)])
 
     def strings(self) -> tuple[str | None, ...] | None:
         """The String, or all of an array; None for a value of another type and for a null array."""
@@ -264,6 +265,11 @@ class ExtensionObject:
         writer.u8(self.encoding)
         if self.encoding:
             writer.byte_string(self.body)
+
+
+def _exact(number: float) -> float:
+    near = float(number)
+    return near if near == number or near != near else number
 
 
 _NO_NAME = b"\0\0\xff\xff\xff\xff"
