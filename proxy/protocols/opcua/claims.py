@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from proxy.protocols.opcua.actions import WRITE
 from proxy.protocols.opcua.words import VALUE
 
@@ -13,13 +11,11 @@ Claims = tuple[tuple[str, int | None], ...]
 """None for the attribute: any."""
 
 
-@cache
 def claims_of(verb: str, attribute: int | None) -> Claims:
     own = ((verb, attribute),)
     return (*own, ("read", OTHERS)) if verb == "browse" else own
 
 
-@cache
 def forbidden_by(verb: str, attribute: int | None) -> Claims:
     """What a `never` of ``verb`` means besides: every way to learn the value, every way to change it. History is of
     the Value."""

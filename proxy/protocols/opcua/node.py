@@ -247,4 +247,4 @@ def cut(text: str, most: int = 60, *, raw: bool = False) -> str:
 
 
 def _number(text: str, fill: bytes) -> int:
-    return int.from_bytes(text.encode("utf-8", "surrogatepass")[:_INDEXED].ljust(_INDEXED, fill), "big")
+    return int.from_bytes(text[:_INDEXED].encode("utf-8", "surrogatepass")[:_INDEXED].ljust(_INDEXED, fill), "big")

@@ -12,8 +12,9 @@ Each function raises `node.Wrong`.
 
 from __future__ import annotations
 
+import difflib
+
 from proxy.protocols.opcua.node import ALL, EXAMPLE, MOST_TEXT, UA, NodePattern, Wrong, cut, parse_node, parse_uri
-from proxy.protocols.opcua.reading import nearest
 from proxy.protocols.opcua.words import ATTRIBUTES
 
 ALL_WORDS = ("all", "*")
@@ -82,7 +83,9 @@ def parse_attribute(name: str) -> int:
         return ATTRIBUTES[name]
     if name.isascii() and name.isdigit() and len(name) <= 10 and int(name) <= _MOST_ATTRIBUTE:
         return int(name)
-    raise Wrong(f"there is no attribute {cut(name)}", nearest(name, ATTRIBUTES))
+    close = difflib.get_close_matches(name, ATTRIBUTES, 1)
+    mend = f"did you mean {close[0]!r}?" if close else "write its name or number, for example DisplayName or 4"
+    raise Wrong(f"there is no attribute {cut(name)}", mend)
 
 
 def parse_method(text: str) -> tuple[NodePattern, NodePattern]:

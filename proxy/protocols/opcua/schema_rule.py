@@ -37,7 +37,7 @@ _ARGS: Json = {
     "additionalProperties": False,
     "properties": {"args": {"type": "array", "items": _ARGUMENT}},
 }
-_NOTHING: Json = {"type": "object", "maxProperties": 0}
+_NOTHING: Json = {"type": "object", "additionalProperties": False, "properties": {}}
 _DOC = (
     "i=2258 in namespace 0, nsu=URI;s=NAME with * for any text, nsu=URI for a namespace, 'under' for a node and what "
     "lies below it."

@@ -115,8 +115,9 @@ class Nodes:
         return 1 if fits else 0
 
     def admits(self, action: Action) -> int:
-        if not self.covers(action) or not isinstance(action, Write):
-            return self.covers(action)
+        covered = self.covers(action)
+        if not covered or not isinstance(action, Write):
+            return covered
         if action.status and not self.status:
             return 0
         if self.window is None:
@@ -184,10 +185,9 @@ class Forbidden:
     def covers(self, action: Action) -> int:
         if not isinstance(action, Access | Write):
             return 0
-        asked = ((action.verb, action.attribute),)
         fits = (
-            claims_within(asked, self.claims)
-            and self.pattern.matches(action.node, action.above | action.perhaps)
+            self.pattern.matches(action.node, action.above | action.perhaps)
+            and claims_within(((action.verb, action.attribute),), self.claims)
             and self.who.fits(action.user, action.mode)
         )
         return 1 if fits else 0
@@ -263,9 +263,9 @@ class Calls:
         return 1 if fits else 0
 
     def admits(self, action: Action) -> int:
-        args = self.args
-        if args is None or not isinstance(action, Call) or not self.covers(action):
-            return self.covers(action)
+        covered, args = self.covers(action), self.args
+        if not covered or args is None or not isinstance(action, Call):
+            return covered
         if len(args) != len(action.numbers):
             return 0
         for window, number in zip(args, action.numbers, strict=True):
