@@ -147,6 +147,8 @@ class Server:
             return BrowseResponse(good(request), tuple(map(self.references, below)), None)
         if isinstance(request, BrowseNextRequest):
             points = [self.points.pop(point or b"") for point in request.continuation_points or ()]
+            if request.release_continuation_points:
+                return BrowseNextResponse(good(request), (), None)
             return BrowseNextResponse(good(request), tuple(map(self.references, points)), None)
         return fault(request, status.BAD_SERVICE_UNSUPPORTED)
 

@@ -96,8 +96,8 @@ class Subtree:
 
     def refused(self, code: int) -> None:
         """The whole request was refused: asked again in smaller parts if that may help, else given up."""
-        if code in _SMALLER and self._batch > 1 and not self._over:
-            self._batch = max(1, self._batch // 2)
+        if code in _SMALLER and len(self._asked) > 1 and not self._over:
+            self._batch = len(self._asked) // 2
             self._queue.extendleft(reversed(self._asked))
         else:
             self._open.update(place.node for place in self._asked)
@@ -139,7 +139,7 @@ class Subtree:
     def _one(self, place: _Place, result: BrowseResult) -> None:
         code = result.status_code
         if code == status.BAD_NO_CONTINUATION_POINTS and len(self._asked) > 1:
-            self._batch = max(1, self._batch // 2)
+            self._batch = len(self._asked) // 2
             self._queue.append(place)
             return
         if code & 0x80000000:

@@ -14,7 +14,7 @@ from proxy.protocols.opcua.services.attribute import ReadRequest, ReadResponse, 
 from proxy.protocols.opcua.services.fault import ServiceFault
 from proxy.protocols.opcua.services.messages import RequestHeader
 from proxy.protocols.opcua.services.view import BrowseNextResponse, BrowseResponse
-from proxy.protocols.opcua.subtree import Subtree
+from proxy.protocols.opcua.subtree import NODES, Subtree
 from proxy.protocols.opcua.values import QualifiedName
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Survey:
         if body is None:
             subtree.stop()
             return
-        answer = decode(body)
+        answer = decode(body, 2 * NODES)
         if isinstance(answer, BrowseResponse | BrowseNextResponse):
             if status.is_good(answer.header.service_result):
                 subtree.answered(answer.results)
