@@ -200,6 +200,15 @@ class RawClient:
         except Ended as ended:
             return ended.status
 
+    def ended_or_refused(self) -> int | None:
+        """For what may be answered either way."""
+        try:
+            answer = decode(self.hear().body)
+        except Ended as ended:
+            return ended.status
+        assert isinstance(answer, ServiceFault), answer
+        return answer.header.service_result
+
     # Sessions.
 
     def header(self, token: NodeId | None = None) -> RequestHeader:
