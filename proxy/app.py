@@ -23,7 +23,7 @@ from proxy.audit.record import Record, rfc3339
 from proxy.audit.writer import AuditBusyError, AuditWriter
 from proxy.change.judging import Judging
 from proxy.change.reload import Attempt, Reloader, Surroundings, TakeError, Taken
-from proxy.entrances import entrances, limits
+from proxy.entrances import entrances, inside, inside_name, limits
 from proxy.flows.book import Book
 from proxy.flows.store import FILE as FLOWS
 from proxy.flows.store import FLUSH, FlowStore
@@ -40,6 +40,7 @@ from proxy.telemetry.counters import Counters
 from proxy.telemetry.heartbeat import Heartbeat
 from proxy.telemetry.metrics import Sources, registry
 from proxy.telemetry.notify import ServiceManager
+from proxy.uplink.publishers import Around, Publishers
 from proxy.versions.store import Version, Versions
 from proxy.view import View
 
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 
 POLL = 0.25
 """Seconds between looks at the clock and at the deny list: what ended is cut within a second."""
+LEAVES = 0.05
+"""Seconds that the goodbyes of publishers have to get through the gateway, before it takes nothing more."""
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +92,7 @@ class App:
         self._judging = Judging()
         try:
             self._live = Live(site, world.wall)
-            opened = entrances(site, protocols)
+            opened, inner = entrances(site, protocols), inside(site, protocols)
             self._shown = keys.own_certificates(site, protocols)
         except (PolicyError, keys.UnusableError) as error:
             raise StartError(str(error)) from None
@@ -116,6 +119,10 @@ class App:
             timing=Timing(),
             parse_syn=read_saved_syn,
             entropy=world.entropy,
+            inside=inner,
+        )
+        self._publishers = Publishers(
+            Around(self._loop, self._gateway.attach, inside_name, world.clock, world.wall, world.entropy)
         )
         self._reloader = self._make_reloader()
         self._bound = False
@@ -155,6 +162,7 @@ class App:
         gc.collect()
         gc.freeze()
         self._gateway.accept()
+        self._publishers.exchange(self._live.site.publishers)
         self._service_manager.tell("READY=1")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -172,6 +180,8 @@ class App:
         self._service_manager.tell("STOPPING=1")
         self._bound = False
         await self._judging.close()
+        if self._publishers.stop():
+            await asyncio.sleep(LEAVES)
         await self._gateway.drain()
         self._heartbeat.stop()
         self._audit.record(Record("stop"))
@@ -231,11 +241,12 @@ class App:
         """See `proxy.change.reload.Surroundings`. Everything that can fail comes before the exchange."""
         try:
             opened = await asyncio.to_thread(entrances, site, self._protocols)
+            inner = await asyncio.to_thread(inside, site, self._protocols)
             shown = await asyncio.to_thread(keys.own_certificates, site, self._protocols)
             policy = self._live.compiled(site, await self._live.ahead(site))
         except (PolicyError, keys.UnusableError) as error:
             raise TakeError(str(error)) from None
-        bounds, prepared = limits(site), self._gateway.prepare(opened)
+        bounds, prepared = limits(site), self._gateway.prepare(opened, inner)
         with ExitStack() as failed:
             failed.callback(prepared.drop)
             await keep()
@@ -247,6 +258,7 @@ class App:
         self._journal.in_force(policy.digest)
         self._record_monitors(before)
         self._gateway.exchange(prepared, bounds)
+        self._publishers.exchange(site.publishers)
         self._shown = shown
         # As at the start, but without a collection: it would stop the loop for as long as the heap is large.
         gc.freeze()
@@ -317,6 +329,7 @@ class App:
             reloader=self._reloader,
             revoked=self._revoked,
             heartbeat=self._heartbeat,
+            publishers=self._publishers,
             bound=lambda: self._bound,
         )
         sources = Sources(
@@ -331,6 +344,7 @@ class App:
             flows=self._flows,
             monitors=view.monitors,
             monitor_errors=view.monitor_errors,
+            publishers=lambda: self._publishers.figures,
         )
         return Probes(registry(sources), self._heartbeat, view.readiness, view.status, reload=self._asked_by_admin)
 

@@ -20,6 +20,7 @@ from proxy.telemetry.status import (
     ReloadStatus,
     Status,
 )
+from proxy.uplink.shown import publisher_status
 
 if TYPE_CHECKING:
     from proxy.audit.writer import AuditWriter
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from proxy.live import Live
     from proxy.pki.revocation import RevocationList
     from proxy.telemetry.heartbeat import Heartbeat
+    from proxy.uplink.publishers import Publishers
 
 
 class View:
@@ -47,6 +49,7 @@ class View:
         reloader: Reloader,
         revoked: RevocationList,
         heartbeat: Heartbeat,
+        publishers: Publishers,
         bound: Callable[[], bool],
     ) -> None:
         self._config = config
@@ -59,6 +62,7 @@ class View:
         self._reloader = reloader
         self._revoked = revoked
         self._heartbeat = heartbeat
+        self._publishers = publishers
         self._bound = bound
 
     def reload(self) -> Reload:
@@ -92,6 +96,7 @@ class View:
             modes={surface.name: "enforce" if surface.monitor is None else "monitor" for surface in site.surfaces},
             monitors=self._monitors(),
             flows=self._flow_status(),
+            publishers=tuple(publisher_status(setting, one) for setting, one in self._publishers.shown),
             degraded=tuple(self._degraded()),
         )
 
@@ -141,6 +146,8 @@ class View:
         for one in self._monitors():
             if one.overdue:
                 yield f"{one.surface}/{one.rule} is still in monitor, which ended {one.until}"
+        for setting, figures in self._publishers.shown:
+            yield from (f"publisher {setting.name}: {problem}" for problem in figures.problems)
         if self._flows.problem:
             yield f"flows are not recorded: {self._flows.problem}"
 

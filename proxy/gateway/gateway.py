@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from proxy.core.facts import ConnFacts
 from proxy.core.reason import Reason
 from proxy.gateway.admission import Admission
 from proxy.gateway.link import Link
@@ -20,20 +21,27 @@ from proxy.gateway.upstream import UpstreamDriver
 from proxy.protocols.base import Far
 
 if TYPE_CHECKING:
-    from proxy.core.facts import ConnFacts
     from proxy.gateway.ports import Entrance, Journal, Judges, Limits, Timing
 
 
 SLICE = 0.001
 """Seconds of deciding links again, after which everybody else has a turn."""
+INSIDE = "inside"
+"""Stands in records where a client's address would."""
 
 
 class Prepared(NamedTuple):
-    """Entrances whose sockets are open. ``kept`` are listeners that stay, by the name of their new entrance."""
+    """Entrances whose sockets are open. ``kept`` are listeners that stay, by the name of their new entrance; ``inside``
+    are those without a socket."""
 
     entrances: tuple[Entrance, ...]
     kept: Mapping[str, Listener]
     fresh: list[Listener]
+    inside: tuple[Entrance, ...] = ()
+
+    @property
+    def all(self) -> tuple[Entrance, ...]:
+        return self.entrances + self.inside
 
     def drop(self) -> None:
         """They are not taken after all."""
@@ -56,6 +64,7 @@ class Gateway:
         timing: Timing,
         parse_syn: ParseSyn,
         entropy: Callable[[int], bytes],
+        inside: Sequence[Entrance] = (),
     ) -> None:
         self._loop = loop
         self._poller = Poller(loop, clock)
@@ -67,11 +76,13 @@ class Gateway:
         self._entropy = entropy
         self._numbers = itertools.count(1)
         self.links = Links(limits)
-        self.listener_counts: Mapping[str, ListenerCounts] = {e.name: ListenerCounts() for e in entrances}
-        self.device_counts: Mapping[str, DeviceCounts] = {e.device.id: DeviceCounts() for e in entrances}
+        everywhere = (*entrances, *inside)
+        self._inside = {entrance.name: entrance for entrance in inside}
+        self.listener_counts: Mapping[str, ListenerCounts] = {e.name: ListenerCounts() for e in everywhere}
+        self.device_counts: Mapping[str, DeviceCounts] = {e.device.id: DeviceCounts() for e in everywhere}
         self._shared: dict[tuple[str, str], UpstreamDriver] = {}
         self._memories: dict[tuple[str, str], tuple[Entrance, object]] = {}
-        self._admissions = {entrance.name: Admission(entrance, judges) for entrance in entrances}
+        self._admissions = {entrance.name: Admission(entrance, judges) for entrance in everywhere}
         self.listeners = [self._listener(entrance) for entrance in entrances]
 
     def bind(self) -> None:
@@ -96,14 +107,26 @@ class Gateway:
                 await asyncio.sleep(0)
                 began = self._clock()
 
-    def prepare(self, entrances: Sequence[Entrance]) -> Prepared:
+    def attach(self, name: str, speaker: str) -> socket.socket:
+        """A connection that never leaves this process: the client's end, non-blocking, of a link through the inside
+        entrance ``name``. The client is the gateway itself, as the device ``speaker``; for policy, audit and whatever
+        ends links it is a client as all others. Raises KeyError without such an entrance, and OSError."""
+        entrance = self._inside[name]
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        self.listener_counts[name].accepted += 1
+        self._arrived(ours, ConnFacts(name, INSIDE, 0, inside=speaker), entrance)
+        return theirs
+
+    def prepare(self, entrances: Sequence[Entrance], inside: Sequence[Entrance] = ()) -> Prepared:
         """Opens the sockets that these entrances need besides those that are there; nothing changes by that. Raises
         OSError, and then nothing is left open."""
         there = {(one.entrance.host, one.entrance.port): one for one in self.listeners}
         kept = {e.name: there[e.host, e.port] for e in entrances if (e.host, e.port) in there}
         fresh = [self._listener(entrance) for entrance in entrances if entrance.name not in kept]
         _bind_all(fresh)
-        return Prepared(tuple(entrances), kept, fresh)
+        return Prepared(tuple(entrances), kept, fresh, tuple(inside))
 
     def exchange(self, prepared: Prepared, limits: Limits) -> None:
         """The prepared entrances are in force from here on. Links through one that is no more, or that leads elsewhere
@@ -111,11 +134,11 @@ class Gateway:
         kept, listeners = prepared.kept, self.listeners
         self.links.limit(limits)
         counted = {name: self.listener_counts[listener.entrance.name] for name, listener in kept.items()}
-        self.listener_counts = {e.name: counted.get(e.name, ListenerCounts()) for e in prepared.entrances}
-        self.device_counts = {
-            e.device.id: self.device_counts.get(e.device.id, DeviceCounts()) for e in prepared.entrances
-        }
-        self._admissions = {e.name: Admission(e, self._judges) for e in prepared.entrances}
+        counted |= {name: self.listener_counts[name] for name in self._inside}
+        self.listener_counts = {e.name: counted.get(e.name, ListenerCounts()) for e in prepared.all}
+        self.device_counts = {e.device.id: self.device_counts.get(e.device.id, DeviceCounts()) for e in prepared.all}
+        self._admissions = {e.name: Admission(e, self._judges) for e in prepared.all}
+        self._inside = {entrance.name: entrance for entrance in prepared.inside}
         for entrance in prepared.entrances:
             if entrance.name in kept:
                 kept[entrance.name].entrance = entrance
@@ -126,7 +149,7 @@ class Gateway:
         for listener in listeners:
             if id(listener) not in staying:
                 listener.close()
-        self._let_go({(entrance.host, entrance.port): entrance for entrance in prepared.entrances})
+        self._let_go({(entrance.host, entrance.port): entrance for entrance in prepared.all})
 
     def _let_go(self, now: Mapping[tuple[str, int], Entrance]) -> None:
         """By place: what a listener is called is nothing to its links."""
@@ -167,37 +190,37 @@ class Gateway:
         self._poller.close()
 
     def _listener(self, entrance: Entrance) -> Listener:
-        def arrived(sock: socket.socket, facts: ConnFacts, entrance: Entrance) -> None:
-            link = Link(
-                next(self._numbers),
-                sock,
-                facts,
-                entrance,
-                loop=self._loop,
-                readiness=self._poller,
-                clock=self._clock,
-                admission=self._admissions[entrance.name],
-                timing=self._timing,
-                links=self.links,
-                upstream=self._driver(entrance),
-                journal=self._journal,
-                counts=self.listener_counts[entrance.name],
-                entropy=self._entropy,
-                memory=self._memory(entrance),
-            )
-            self.links.arrive(link)
-            try:
-                link.start()
-            except Exception:
-                link.failed("the start")
-
         return Listener(
             entrance,
             loop=self._loop,
             parse_syn=self._parse_syn,
-            arrived=arrived,
+            arrived=self._arrived,
             counts=lambda entrance: self.listener_counts[entrance.name],
         )
+
+    def _arrived(self, sock: socket.socket, facts: ConnFacts, entrance: Entrance) -> None:
+        link = Link(
+            next(self._numbers),
+            sock,
+            facts,
+            entrance,
+            loop=self._loop,
+            readiness=self._poller,
+            clock=self._clock,
+            admission=self._admissions[entrance.name],
+            timing=self._timing,
+            links=self.links,
+            upstream=self._driver(entrance),
+            journal=self._journal,
+            counts=self.listener_counts[entrance.name],
+            entropy=self._entropy,
+            memory=self._memory(entrance),
+        )
+        self.links.arrive(link)
+        try:
+            link.start()
+        except Exception:
+            link.failed("the start")
 
     def _memory(self, entrance: Entrance) -> object:
         """What the links to its device share."""

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from proxy.core.reason import Reason
 from proxy.telemetry.counters import ByReason, Counters, DataPlane, ListenerReasons
+from proxy.telemetry.publisher_metrics import PublisherCollector, PublisherFigures
 
 if TYPE_CHECKING:
     from proxy.telemetry.heartbeat import Heartbeat
@@ -109,12 +110,14 @@ class Sources:
     flows: Flows
     monitors: Callable[[], Iterable[MonitorFigures]] = tuple
     monitor_errors: Callable[[], int] = lambda: 0
+    publishers: Callable[[], Mapping[str, PublisherFigures]] = dict
 
 
 def registry(sources: Sources) -> CollectorRegistry:
     """A registry of its own, with the standard ``process_`` metrics beside ours."""
     own = CollectorRegistry()
     own.register(BulkheadCollector(sources))
+    own.register(PublisherCollector(sources.publishers))
     ProcessCollector(registry=own)
     return own
 

@@ -102,6 +102,28 @@ class FlowStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PublisherStatus:
+    """One publisher to the UNS. ``device`` and ``broker`` are ``up``, ``connecting``, or ``down`` with the reason.
+    ``refused`` maps nodes, by their names on the UNS, to the status that answered. Counts are since it began."""
+
+    name: str
+    source: str
+    to: str
+    speaks_as: str
+    format: str
+    device: str
+    broker: str
+    nodes: int
+    samples: int
+    published: int
+    waiting: int
+    dropped: int
+    unpublished: int
+    gaps: int
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The whole gateway. Times are RFC 3339 UTC. ``modes`` maps protect surfaces to their mode. ``degraded`` says what
     an operator has to see to although it is ready."""
@@ -119,6 +141,7 @@ class Status:
     modes: Mapping[str, str] = field(default_factory=dict)
     monitors: tuple[MonitorStatus, ...] = ()
     flows: FlowStatus | None = None
+    publishers: tuple[PublisherStatus, ...] = ()
     degraded: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:

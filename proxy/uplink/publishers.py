@@ -71,18 +71,20 @@ class Publishers:
         for one in fresh:
             one.driver.start()
 
-    def stop(self) -> None:
-        for one in self._running.values():
+    def stop(self) -> bool:
+        """Whether there was any."""
+        running, self._running = self._running, {}
+        for one in running.values():
             one.driver.stop()
-        self._running = {}
+        return bool(running)
 
     @property
     def figures(self) -> Mapping[str, Figures]:
         return {name: one.publisher.figures for name, one in self._running.items()}
 
     @property
-    def settings(self) -> tuple[Setting, ...]:
-        return tuple(one.setting for one in self._running.values())
+    def shown(self) -> tuple[tuple[Setting, Figures], ...]:
+        return tuple((one.setting, one.publisher.figures) for one in self._running.values())
 
     def _make(self, setting: Setting) -> _Running:
         around, source = self._around, setting.source

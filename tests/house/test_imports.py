@@ -11,7 +11,7 @@ import pytest
 
 from tests.house.repository import ROOT
 
-PACKAGES = "audit cli core demo gateway identity pki policy protocols protocols/modbus site telemetry".split()
+PACKAGES = "audit cli core demo gateway identity pki policy protocols protocols/modbus site telemetry uplink".split()
 
 
 @pytest.fixture
@@ -45,6 +45,8 @@ def keeps_the_contract(tree: Path, module: str, imports: str) -> bool:
         ("gateway/link.py", "proxy.protocols.modbus"),
         ("gateway/link.py", "proxy.site"),
         ("site/load.py", "proxy.protocols.modbus"),
+        ("gateway/link.py", "proxy.uplink"),
+        ("uplink/driver.py", "proxy.live"),
         ("audit/writer.py", "proxy.telemetry"),
         ("app.py", "proxy.cli"),
         ("gateway/check.py", "casbin"),
