@@ -23,7 +23,7 @@ from proxy.site.policy_shapes import (
     TestShape,
     WindowShape,
 )
-from proxy.site.publishers import PublisherShape  # noqa: TC001 - pydantic looks at it
+from proxy.site.publisher_shape import PublisherShape  # noqa: TC001 - pydantic looks at it
 from proxy.site.shape import Evidence, Shape, key
 from proxy.site.texts import (
     Address,
