@@ -9,7 +9,7 @@ from pydantic import Field
 
 from proxy.site.quantities import DURATION_PATTERN, duration
 from proxy.site.shape import Shape, key
-from proxy.site.texts import Id, Kind
+from proxy.site.texts import Id, Kind, Present
 
 LEAST_EVERY, MOST_EVERY = 0.05, 3600.0
 MOST_NODES = 1000
@@ -21,6 +21,8 @@ _METRIC_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(/[A-Za-z0-9_][A-Za-z0-9_.-
 def _metric(text: str) -> None:
     if _METRIC.fullmatch(text) is None:
         raise ValueError(f"{text[:70]!r} is not the name of a value")
+    if text.partition("/")[0] == "uplink":
+        raise ValueError(f"{text[:70]!r} is below uplink, where publishers say whether they are there")
 
 
 def _every(text: str) -> None:
@@ -38,7 +40,7 @@ class PublisherShape(Shape):
 
     from_: Id = key("robot-7", alias="from", doc="The device whose nodes these are; it has the service opcua.")
     to: Id = key("uns", doc="The broker: a device with the service mqtt.")
-    as_: Id | None = key(
+    as_: Annotated[Id | None, Present()] = key(
         "gateway-1", default=None, alias="as", doc="Who speaks. Needed unless one device is a gateway."
     )
     format: Literal["sparkplug", "json"] = "sparkplug"
