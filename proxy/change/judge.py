@@ -110,7 +110,9 @@ def token(base: Tree, tree: Tree) -> str:
 
 
 def plan(site: Site) -> Plan:
-    doors = tuple(Door(one.name, str(one.bind), one.protocol, one.to, one.tls is not None) for one in site.listeners)
+    doors = tuple(
+        Door(one.name, str(one.bind), one.protocol, one.to, one.secures, one.options) for one in site.listeners
+    )
     state = os.path.relpath(site.state, site.folder)
     return Plan(site.surfaces, site.roles, site.devices, site.hours, doors, site.name, state)
 

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 
 class Door(NamedTuple):
-    """A listener. ``secured``: its clients show a certificate."""
+    """A listener. ``secured``: its clients can show a certificate. ``options`` are its own, in the protocol's type."""
 
     name: str
     bind: str
     protocol: str
     device: str
     secured: bool
+    options: object = None
 
 
 class Plan(NamedTuple):

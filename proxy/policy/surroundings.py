@@ -53,18 +53,29 @@ def _unrecorded(new: Side, old: Side) -> Iterator[Entry]:
 
 
 def _doors(new: Iterable[Door], old: Iterable[Door]) -> Iterator[Entry]:
-    known = {door._replace(name="") for door in old}
+    known = {_place(door): door for door in old}
     by_bind = {door.bind: door for door in old}
     for door in new:
-        if door._replace(name="") in known:
+        if (same := known.get(_place(door))) is not None:
+            for change in _options(door.options, same.options):
+                if change.widens:
+                    text = f"the door {door.name} at {door.bind}: {change.text}"
+                    yield Entry("door", text, to=(door.device,), protocol=door.protocol)
             continue
         was = by_bind.get(door.bind)
         tls = "clients show a certificate" if door.secured else "in the clear"
+        if unsafe := getattr(door.options, "unsafe", ()):
+            tls = f"{tls}, but for {', '.join(unsafe)}"
         text = f"the door {door.name} at {door.bind} leads to {door.device} ({door.protocol}, {tls})"
         if was is not None:
             earlier = "a certificate" if was.secured else "in the clear"
             text += f" [before: to {was.device} ({was.protocol}, {earlier})]"
         yield Entry("door", text, to=(door.device,), protocol=door.protocol)
+
+
+def _place(door: Door) -> tuple[str, str, str, bool]:
+    """Whatever it is called, and however it stands towards its clients."""
+    return door.bind, door.protocol, door.device, door.secured
 
 
 def _named(new: str, old: str) -> Iterator[Entry]:

@@ -82,7 +82,7 @@ def _options(shape: ListenerShape, spec: ProtocolSpec, path: Path, voice: Voice)
     options = spec.parse_listener(value, heard)
     if given and options is None and not heard.anything:
         voice.error(Finding.BAD_VALUE, own, "is not understood", "see docs/schema", key=True)
-    if shape.tls is not None and options is not None and spec.introduces(options):
+    if shape.tls is not None and hasattr(options, "secures"):
         wrong = f"{spec.name} has a secure channel of its own, and its clients know no other"
         mend = f"delete tls; {spec.name}: {{ certificate: ..., trust: [...] }} says what is shown and who is trusted"
         voice.error(Finding.CONTRADICTION, (*path, "tls"), wrong, mend, key=True)

@@ -16,6 +16,7 @@ from proxy.policy.plan import Door, Plan
 from proxy.protocols.modbus.targets import Spans, Window
 from proxy.protocols.mqtt.filters import Filter
 from proxy.protocols.mqtt.targets import Connects, Topics
+from proxy.protocols.opcua.listener import OpcUaListener
 from tests.policy.toy import devices, never, origin, role, rule, surface
 from tests.policy.versions import Shift, beyond
 
@@ -301,6 +302,34 @@ def test_doors(after: Door, said: str) -> None:
     assert widened[0].startswith(said)
     assert told(plan(doors=(DOOR,)), plan(doors=(DOOR._replace(name="other"),))) == ([], [])
     assert told(plan(doors=(DOOR,)), plan(doors=()))[0] == []
+
+
+def test_what_a_door_asks_of_its_clients() -> None:
+    """T51, T70: less security towards the clients is more access; another certificate of our own is none."""
+    door = DOOR._replace(protocol="opcua", options=OpcUaListener())
+    loose = door._replace(options=OpcUaListener(unsafe_none=True))
+    widened, narrowed = told(plan(doors=(door,)), plan(doors=(loose,)))
+    assert widened == ["the door cell at 0.0.0.0:802: unsafe_none is True [before: False]"]
+    assert narrowed == []
+    assert told(plan(doors=(loose,)), plan(doors=(door,)))[0] == []
+    more = door._replace(options=OpcUaListener(trust=("opcua-ca", "hmi-1.der")))
+    assert told(plan(doors=(door,)), plan(doors=(more,)))[0] == [
+        "the door cell at 0.0.0.0:802: trust is hmi-1.der, opcua-ca [before: opcua-ca]"
+    ]
+    shown = door._replace(options=OpcUaListener(certificate="front"))
+    assert told(plan(doors=(door,)), plan(doors=(shown,))) == ([], [])
+    (line,) = told(plan(), plan(doors=(loose,)))[0]
+    assert line.endswith("(opcua, clients show a certificate, but for unsafe_none)")
+
+
+def test_another_application_uri_is_told() -> None:
+    old, new = (
+        plan(zone(PLAIN), devices={**INVENTORY, "mes": replace(INVENTORY["mes"], bindings=Bindings(opcua_uri=uri))})
+        for uri in ("urn:a", "urn:b")
+    )
+    widened, narrowed = told(old, new)
+    assert widened == ["mes is known by the ApplicationUri urn:b [before: urn:a] (fingerprints/devices/mes.yaml:1)"]
+    assert len(narrowed) == 1
 
 
 def test_little_of_much_is_compared_in_time() -> None:

@@ -124,7 +124,7 @@ def _time(text: str) -> float:
 def _plan(site: Site) -> Plan:
     from proxy.policy.plan import Door, Plan
 
-    doors = tuple(Door(one.name, str(one.bind), one.protocol, one.to, one.tls is not None) for one in site.listeners)
+    doors = tuple(Door(one.name, str(one.bind), one.protocol, one.to, one.secures) for one in site.listeners)
     return Plan(site.surfaces, site.roles, site.devices, site.hours, doors)
 
 
