@@ -56,7 +56,8 @@ class Listener:
 
     @property
     def secures(self) -> bool:
-        """Its clients can show a certificate: in TLS, or in a secure channel of the protocol's own."""
+        """Its clients can show a certificate: in TLS, or in a secure channel of the protocol's own, whose options then
+        have this property too."""
         return self.tls is not None or bool(getattr(self.options, "secures", False))
 
     @property
