@@ -20,7 +20,7 @@ from proxy.protocols.opcua.wire import CUT, Broken, Reader, Writer
 TWO_BYTE, FOUR_BYTE, NUMERIC, STRING, GUID, BYTE_STRING = range(6)
 NAMESPACE_URI, SERVER_INDEX = 0x80, 0x40
 
-_FOUR, _NUMERIC, _OTHER = Struct("<BBH"), Struct("<BHI"), Struct("<BH")
+_FOUR, _NUMERIC, _OTHER, _STRING_HEAD = Struct("<BBH"), Struct("<BHI"), Struct("<BH"), Struct("<Hi")
 _LETTERS = "iiisgb"
 _NO_GUID = bytes(16)
 
@@ -89,9 +89,16 @@ class NodeId:
     @staticmethod
     def read(reader: Reader) -> NodeId:
         data, at = reader.data, reader.at
-        if at >= reader.end:
+        if at + 2 > reader.end:
             raise Broken(CUT)
-        return _read(data[at], reader)
+        form = data[at]
+        if form == STRING and at + 7 <= reader.end:  # what most servers use, in one step
+            namespace, size = _STRING_HEAD.unpack_from(data, at + 1)
+            stop = at + 7 + size
+            if at + 7 <= stop <= reader.end:
+                reader.at = stop
+                return NodeId(namespace, _text(data[at + 7 : stop]), STRING)
+        return _read(form, reader)
 
     def write(self, writer: Writer) -> None:
         _write(self, 0, writer)
@@ -153,13 +160,22 @@ def _read(form: int, reader: Reader) -> NodeId:
         return NodeId(namespace, number, 2)
     namespace = data[at + 1] | data[at + 2] << 8
     if form == STRING:
-        text = reader.string()
-        if text is not None and "\0" in text:
-            raise Broken("a string contains U+0000")
-        return NodeId(namespace, text, 3)
+        raw = reader.byte_string()
+        return NodeId(namespace, None if raw is None else _text(raw), 3)
     if form == GUID:
         return NodeId(namespace, Guid(data[at + 3 : stop]), 4)
     return NodeId(namespace, reader.byte_string(), 5)
+
+
+def _text(raw: bytes) -> str:
+    """In an id U+0000 is refused from servers as well: what a client learned there it may ask for."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise Broken("a string is not well-formed UTF-8") from None
+    if "\0" in text:
+        raise Broken("a string contains U+0000")
+    return text
 
 
 _SIZES = {TWO_BYTE: 2, FOUR_BYTE: 4, NUMERIC: 7, STRING: 3, GUID: 19, BYTE_STRING: 3}

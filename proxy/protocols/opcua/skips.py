@@ -41,8 +41,18 @@ def skip_byte_string(data: bytes, at: int, end: int) -> int:
 
 def skip_string(data: bytes, at: int, end: int) -> int:
     """Part 6, 5.2.2.4: well-formed UTF-8 (CVE-2022-2825, CVE-2022-2848). Also XmlElement, 5.2.2.8."""
-    stop = skip_byte_string(data, at, end)
-    text = data[at + 4 : stop]
+    at += 4
+    if at > end:
+        raise Broken(CUT)
+    size: int = _SIZE(data, at - 4)[0]
+    if size <= 0:
+        if size < -1:
+            raise Broken("a length below -1")
+        return at
+    stop = at + size
+    if stop > end:
+        raise Broken("a length beyond the end of the message")
+    text = data[at:stop]
     if not text.isascii():
         try:
             text.decode()
@@ -185,9 +195,10 @@ def skip_diagnostic_info(data: bytes, at: int, end: int, depth: int = 0, strict:
         check_depth(depth)
 
 
-_DATA_VALUE_SIZES = tuple(
+DATA_VALUE_SIZES = tuple(
     (4 if mask & 0x02 else 0) + 8 * (mask & 0x0C).bit_count() + 2 * (mask & 0x30).bit_count() for mask in range(64)
 )
+"""Bytes of a DataValue behind its value, by mask."""
 
 
 def skip_data_value(data: bytes, at: int, end: int, depth: int = 0, strict: bool = False) -> int:
@@ -200,7 +211,7 @@ def skip_data_value(data: bytes, at: int, end: int, depth: int = 0, strict: bool
     at += 1
     if mask & 1:
         at = skip_variant(data, at, end, depth, strict)
-    at += _DATA_VALUE_SIZES[mask]
+    at += DATA_VALUE_SIZES[mask]
     if at > end:
         raise Broken(CUT)
     return at

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.skips import (
+    DATA_VALUE_SIZES,
     skip_data_value,
     skip_diagnostic_info,
     skip_extension_object,
@@ -19,7 +20,7 @@ from proxy.protocols.opcua.skips import (
     skip_variant,
 )
 from proxy.protocols.opcua.structures import Codec, opaque, record
-from proxy.protocols.opcua.wire import I32, U16, Broken, Reader, Writer
+from proxy.protocols.opcua.wire import I32, I64, U16, U32, Broken, Reader, Writer
 
 ARRAY = 0x80
 BOOLEAN, INT32, DOUBLE, STRING = 1, 6, 11, 12
@@ -146,17 +147,29 @@ class DataValue:
 
     @staticmethod
     def read(reader: Reader) -> DataValue:
-        mask = reader.u8()
-        if mask > 0x3F:
-            raise Broken("a DataValue with reserved bits")
-        return DataValue(
-            Variant.read(reader) if mask & 0x01 else None,
-            reader.u32() if mask & 0x02 else None,
-            reader.time() if mask & 0x04 else None,
-            reader.u16() if mask & 0x10 else None,
-            reader.time() if mask & 0x08 else None,
-            reader.u16() if mask & 0x20 else None,
-        )
+        data, at = reader.data, reader.at
+        stop = skip_data_value(data, at, reader.end, reader.depth, reader.strict)
+        reader.at = stop
+        mask = data[at]
+        value = status = source = source_pico = server = server_pico = None
+        if mask & 0x01:
+            value = Variant(data[at + 1 : stop - DATA_VALUE_SIZES[mask]])
+        at = stop - DATA_VALUE_SIZES[mask]
+        if mask & 0x02:
+            (status,) = U32.unpack_from(data, at)
+            at += 4
+        if mask & 0x04:
+            (source,) = I64.unpack_from(data, at)
+            at += 8
+        if mask & 0x10:
+            (source_pico,) = U16.unpack_from(data, at)
+            at += 2
+        if mask & 0x08:
+            (server,) = I64.unpack_from(data, at)
+            at += 8
+        if mask & 0x20:
+            (server_pico,) = U16.unpack_from(data, at)
+        return DataValue(value, status, source, source_pico, server, server_pico)
 
     def write(self, writer: Writer) -> None:
         place = len(writer.data)

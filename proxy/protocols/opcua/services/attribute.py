@@ -7,6 +7,10 @@ from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.services.messages import Request, Response
 from proxy.protocols.opcua.structures import Double, Enumeration, StatusCode, String, Struct, UInt32, struct
 from proxy.protocols.opcua.values import DataValue, DiagnosticInfo, QualifiedName
+from proxy.protocols.opcua.wire import Reader
+
+_WHOLE = b"\xff\xff\xff\xff" + b"\0\0\xff\xff\xff\xff"
+"""No index range and no data encoding, as nearly every item has it."""
 
 
 @struct
@@ -15,6 +19,15 @@ class ReadValueId(Struct):
     attribute_id: UInt32
     index_range: String
     data_encoding: QualifiedName
+
+    @staticmethod
+    def read(reader: Reader) -> "ReadValueId":
+        node_id, attribute_id = NodeId.read(reader), reader.u32()
+        at = reader.at
+        if reader.data.startswith(_WHOLE, at) and at + len(_WHOLE) <= reader.end:
+            reader.at = at + len(_WHOLE)
+            return ReadValueId(node_id, attribute_id, None, QualifiedName.NULL)
+        return ReadValueId(node_id, attribute_id, reader.string(), QualifiedName.read(reader))
 
 
 @struct

@@ -1,11 +1,15 @@
 """What every request and every response begins with (Part 4, 7.32 and 7.33), and their base classes."""
 
+from struct import Struct as Numbers
 from typing import ClassVar
 
 from proxy.protocols.opcua import type_ids
 from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.structures import DateTime, StatusCode, String, Struct, UInt32, struct
 from proxy.protocols.opcua.values import DiagnosticInfo, ExtensionObject
+from proxy.protocols.opcua.wire import CUT, Broken, Reader
+
+_NUMBERS = Numbers("<qII")
 
 
 @struct
@@ -17,6 +21,17 @@ class RequestHeader(Struct):
     audit_entry_id: String
     timeout_hint: UInt32
     additional_header: ExtensionObject
+
+    @staticmethod
+    def read(reader: Reader) -> "RequestHeader":
+        token = NodeId.read(reader)
+        at = reader.at
+        if at + 16 > reader.end:
+            raise Broken(CUT)
+        reader.at = at + 16
+        timestamp, handle, diagnostics = _NUMBERS.unpack_from(reader.data, at)
+        audit, timeout = reader.string(), reader.u32()
+        return RequestHeader(token, timestamp, handle, diagnostics, audit, timeout, ExtensionObject.read(reader))
 
     @staticmethod
     def make(
