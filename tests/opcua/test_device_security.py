@@ -332,6 +332,13 @@ class TestPasswords:
         (seen,) = server.requests(ActivateSessionRequest)
         assert PASSWORD not in seen.user_identity_token.body and b"safe" in seen.user_identity_token.body
 
+    def test_certificate_of_the_endpoint_alone(self) -> None:
+        """As asyncua has it on a channel without security."""
+        server = Server("None", Mode.NONE, certificates().robot, users=(user_policy("safe", 1, PSS),))
+        server.answers[CreateSessionRequest] = lambda request: replace(server.create(request), server_certificate=None)
+        South(server).session("operator", PASSWORD)
+        assert [live.user for live in server.sessions.values()] == ["operator"]
+
     def test_no_certificate_to_encrypt_for(self) -> None:
         server = Server(users=(user_policy("safe", 1, BASIC),))
         south = South(server)

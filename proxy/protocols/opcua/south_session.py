@@ -132,13 +132,16 @@ def created(
     endpoints = response.server_endpoints or ()
     if len(endpoints) > MOST_ENDPOINTS:
         return f"the server lists {len(endpoints)} endpoints, more than {MOST_ENDPOINTS}"
-    if identity.server is not None and _leaf(response.server_certificate) != identity.server.der:
+    ours = _ours(endpoints, identity)
+    shown = response.server_certificate
+    if not identity.secured:  # some say it there alone, and it is for passwords only
+        shown = shown or next((one.server_certificate for one in ours if one.server_certificate), None)
+    if identity.server is not None and _leaf(shown) != identity.server.der:
         return "CreateSession: the server's certificate is not the one it is known by"
     if identity.own is not None:
         fault = _unproved(response, identity, identity.own, nonce)
         if fault is not None:
             return fault
-    ours = _ours(endpoints, identity)
     if offered is not None:
         if not ours:
             return "CreateSession does not list the policy, mode and certificate that this channel has"
@@ -146,7 +149,7 @@ def created(
             return "CreateSession lists other endpoints than GetEndpoints"
     if len(response.server_nonce or b"") > LONGEST_NONCE:
         return f"CreateSession: a nonce of more than {LONGEST_NONCE} bytes"
-    return SouthState(response.server_nonce or b"", response.server_certificate or b"", _tokens(ours))
+    return SouthState(response.server_nonce or b"", shown or b"", _tokens(ours))
 
 
 def activate_request(
