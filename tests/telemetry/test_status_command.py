@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from proxy.cli.status import command
+from proxy.cli.status import as_text, command
 from proxy.telemetry.status import Check
 from tests.telemetry.test_admin import Site
 
@@ -116,11 +116,20 @@ def test_somebody_else_there_is_4(answer: bytes) -> None:
 
 
 def test_t80_whoever_answers_cannot_draw_on_the_terminal() -> None:
-    from proxy.cli.status import as_text
-
     text = as_text({"site": "\x1b[2Jx\n", "listeners": [{"name": "\u202e"}], "modes": {"a": "\x07"}}, {"checks": []})
     assert all(line.isprintable() for line in text.splitlines())
     assert as_text({}, {}).startswith("site      ?")
+
+
+def test_t51_what_is_unsafe_is_shown_with_its_listener() -> None:
+    row = {"name": "robot", "protocol": "opcua", "bind": "10.0.0.1:4840", "to": "robot-7", "links": 0, "tls": False}
+    text = as_text({"listeners": [{**row, "channel": True, "unsafe": ["unsafe_none", "\x07"]}]}, {"checks": []})
+    assert [line.split() for line in text.splitlines() if "robot" in line] == [
+        ["listener", "robot", "opcua", "channel", "10.0.0.1:4840", "->", "robot-7,", "0", "links"],
+        ["UNSAFE", "robot", "unsafe_none"],
+        ["UNSAFE", "robot", "\\x07"],
+    ]
+    assert "UNSAFE" not in as_text({"listeners": [row]}, {"checks": []})
 
 
 @pytest.mark.parametrize("bad", ["localhost:1", "127.0.0.1", "127.0.0.1:99999"])
