@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from proxy.site import Problem, Site
 
 PLACES = (Path("bulkhead.yaml"), Path("/etc/bulkhead/bulkhead.yaml"))
-PROTOCOLS = ("modbus", "mqtt")
+PROTOCOLS = ("modbus", "mqtt", "opcua")
 """Folders of proxy/protocols that the command line knows. A new protocol is one word here."""
 
 config_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
