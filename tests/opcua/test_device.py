@@ -218,6 +218,9 @@ class TestLoss:
         assert south.events == ["UPSTREAM_SILENT: connection lost with 1 requests unanswered; their outcome is unknown"]
         assert code(south.ask(read(session.token))) == status.BAD_SERVER_NOT_CONNECTED
         assert south.device.deadline() is None
+        before = len(south.answers)
+        south.read_again()
+        assert len(south.answers) == before
         assert south.memory.find(session.token) is session and not session.attached
 
     def test_the_server_says_error(self) -> None:
@@ -235,7 +238,8 @@ class TestLoss:
         south.session()
         south.device.from_device(0, data, south.now, south.out)
         south.pump()
-        assert south.states == [OPEN, LOST] and south.dropped and len(south.events) == 1
+        assert south.states == [OPEN, LOST] and south.dropped
+        assert len(south.events) == 1 and south.events[0].startswith("UPSTREAM_INVALID")
 
     def test_leaving_closes_the_channel_and_keeps_the_session(self) -> None:
         south = South(Server())

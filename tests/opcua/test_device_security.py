@@ -292,6 +292,14 @@ class TestT51:
         distrusted(server, "no fitting answer to GetEndpoints")
         assert not server.requests(CreateSessionRequest)
 
+    def test_silence_to_get_endpoints(self) -> None:
+        server = server_of()
+        server.answers[GetEndpointsRequest] = lambda request: None
+        south = south_of(server)
+        number = south.submit(create())
+        south.wait(11)
+        assert code(south.answers[number]) == status.BAD_TIMEOUT and not server.requests(CreateSessionRequest)
+
     def test_another_name_of_the_server_does_not_matter(self) -> None:
         """An old server names itself by an address that nobody can reach."""
         assert south_of(server_of()).session().namespaces

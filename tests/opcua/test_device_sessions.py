@@ -107,6 +107,19 @@ class TestCreate:
         assert code(south.ask(create())) == status.BAD_TOO_MANY_SESSIONS
         assert len(server.requests(CloseSessionRequest)) == 1 and len(south.memory.sessions) == SESSIONS
 
+    def test_keys_of_the_clients_side_stay_there(self) -> None:
+        server = Server()
+        south = South(server)
+        keys = ExtensionObject(NodeId.numeric(0, 17537), 1, b"\0\0\0\0")
+        request = create()
+        south.ask(replace(request, header=replace(request.header, additional_header=keys)))
+        token = next(iter(server.sessions.values())).token
+        again = activate(token)
+        south.ask(replace(again, header=replace(again.header, additional_header=keys)))
+        seen = [*server.requests(CreateSessionRequest), *server.requests(ActivateSessionRequest)]
+        assert [one.header.additional_header for one in seen] == [ExtensionObject.NULL] * 2
+        assert [one.header.request_handle for one in seen] == [11, 12]
+
 
 class TestUsers:
     def test_anonymous_under_the_servers_own_policy_id(self) -> None:
@@ -265,6 +278,20 @@ class TestNamespaces:
         assert session.namespaces == () and south.memory.find(session.token) is None and not server.sessions
         assert len(south.events) == 1 and "one URI twice" in south.events[0]
         assert code(south.ask(activate(session.token))) == status.BAD_SESSION_ID_INVALID
+
+    def test_a_server_that_is_slow_to_be_read_again_keeps_its_sessions(self) -> None:
+        server = Server()
+        south = South(server)
+        session = south.session()
+        kept = session.namespaces
+        server.answers[ReadRequest] = lambda request: None
+        south.read_again()
+        south.wait(5.5)
+        assert session.namespaces == kept and south.memory.find(session.token) is session
+        del server.answers[ReadRequest]
+        server.namespaces = (*kept, "urn:new")
+        south.wait(1.1)
+        assert session.namespaces == (*kept, "urn:new")
 
     def test_only_sessions_of_this_link_are_read_again(self) -> None:
         server = Server()

@@ -20,7 +20,7 @@ from proxy.protocols.opcua import channel, status
 from proxy.protocols.opcua.channel import Said
 from proxy.protocols.opcua.memory import Memory
 from proxy.protocols.opcua.south_channel import SouthChannel, SouthSetting
-from proxy.protocols.opcua.south_line import CONNECTION, SouthLine, fault_to, wake
+from proxy.protocols.opcua.south_line import CONNECTION, ID, SouthLine, fault_to, wake
 from proxy.protocols.opcua.south_services import SouthServices
 from proxy.protocols.opcua.south_session import Identity
 
@@ -62,7 +62,7 @@ class OpcUaDevice:
         if self._stage is _Stage.OPEN:
             self._services.take(message, now, out)
         elif self._stage is _Stage.OVER:
-            out.clients.append((client, fault_to(message, status.BAD_SERVER_NOT_CONNECTED, self._far.wall())))
+            self._turn_down(message, status.BAD_SERVER_NOT_CONNECTED, out)
         elif self._stage is not _Stage.IDLE or self._begin(client, out):
             self._wait(message, out)
 
@@ -142,7 +142,8 @@ class OpcUaDevice:
         if isinstance(event, channel.Opened):
             self._ready(now, out)
         elif isinstance(event, channel.Broke):
-            self._tell(event.reason, f"{event.why} ({status.name_of(event.status)})", out)
+            reason = Reason.UPSTREAM_INVALID if event.reason is Reason.MALFORMED else event.reason
+            self._tell(reason, f"{event.why} ({status.name_of(event.status)})", out)
             self._over(now, out, hang_up=True)
         elif (due := self._channel.deadline()) is not None:
             wake(out, due)  # a new token has a new end
@@ -192,7 +193,11 @@ class OpcUaDevice:
             self._waiting_size += len(message)
             return
         self._tell(Reason.OVERLOAD, "too much waits for the channel to the server", out)
-        self._line.fault(message, status.BAD_TOO_MANY_OPERATIONS, out)
+        self._turn_down(message, status.BAD_TOO_MANY_OPERATIONS, out)
+
+    def _turn_down(self, message: bytes, code: int, out: UpstreamEffects) -> None:
+        if len(message) > ID:  # else it is for us, and has no answer
+            out.clients.append((self._client, fault_to(message, code, self._far.wall())))
 
     def _over(self, now: float, out: UpstreamEffects, *, hang_up: bool) -> None:
         was_open = self._stage is _Stage.OPEN

@@ -101,7 +101,10 @@ class SouthServices:
 
     def _endpoints(self, message: bytes, body: bytes | None, now: float, out: UpstreamEffects) -> None:
         """T51: what CreateSession lists is held against this."""
-        answer = None if body is None else decode(body)
+        if body is None:
+            self._line.fault(message, status.BAD_TIMEOUT, out)
+            return
+        answer = decode(body)
         if isinstance(answer, GetEndpointsResponse) and status.is_good(answer.header.service_result):
             self._offered = answer.endpoints or ()
             self._create(message, now, out)
@@ -225,7 +228,10 @@ class SouthServices:
                 self._survey(session, self._read, now, out)
 
     def _read(self, survey: Survey, now: float, out: UpstreamEffects) -> None:
-        if survey.fault:
+        if survey.silent:
+            self._read_due = now + AGAIN
+            wake(out, self._read_due)
+        elif survey.fault:
             self._tell(survey.fault, out)
             self._drop(survey.session, now, out)
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from proxy.protocols.opcua.memory import Memory
     from proxy.protocols.opcua.service import OpcUaService
     from proxy.protocols.opcua.services.discovery import EndpointDescription
+    from proxy.protocols.opcua.services.messages import RequestHeader
 
 NONCE = 32
 LONGEST_NONCE = 128
@@ -48,7 +49,6 @@ MOST_ENDPOINTS = 100
 TRANSPORT = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary"
 ANONYMOUS, USER_NAME = 0, 1
 _NO_SIGNATURE = SignatureData(None, None)
-_NO_TOKEN = ExtensionObject(NodeId.NULL, 0, None)
 _MODES = {"sign": Mode.SIGN, "sign_and_encrypt": Mode.SIGN_AND_ENCRYPT}
 
 
@@ -110,6 +110,7 @@ def create_request(request: CreateSessionRequest, identity: Identity, nonce: byt
     wanted = request.requested_session_timeout
     return replace(
         request,
+        header=_own_header(request.header),
         client_description=description,
         server_uri=None,
         endpoint_url=identity.url,
@@ -136,7 +137,7 @@ def created(
     shown = response.server_certificate
     if not identity.secured:  # some say it there alone, and it is for passwords only
         shown = shown or next((one.server_certificate for one in ours if one.server_certificate), None)
-    if identity.server is not None and _leaf(shown) != identity.server.der:
+    if identity.server is not None and not _shows(shown, identity.server):
         return "CreateSession: the server's certificate is not the one it is known by"
     if identity.own is not None:
         fault = _unproved(response, identity, identity.own, nonce)
@@ -163,7 +164,18 @@ def activate_request(
     if identity.own is not None and identity.server is not None:
         signed = identity.policy.asym_sign(identity.own.key, identity.server.der + state.nonce)
         signature = SignatureData(identity.policy.signature_uri, signed)
-    return replace(request, client_signature=signature, user_identity_token=token, user_token_signature=_NO_SIGNATURE)
+    return replace(
+        request,
+        header=_own_header(request.header),
+        client_signature=signature,
+        user_identity_token=token,
+        user_token_signature=_NO_SIGNATURE,
+    )
+
+
+def _own_header(header: RequestHeader) -> RequestHeader:
+    """An additionalHeader of session services holds keys of one side (17537, 17549)."""
+    return replace(header, additional_header=ExtensionObject.NULL)
 
 
 def next_nonce(nonce: bytes | None, identity: Identity) -> bytes | str:
@@ -195,7 +207,7 @@ def _ours(endpoints: Sequence[EndpointDescription], identity: Identity) -> list[
         if one.security_policy_uri == identity.policy.uri
         and one.security_mode == identity.mode.value
         and (one.transport_profile_uri or TRANSPORT) == TRANSPORT
-        and (not identity.secured or identity.server is None or _leaf(one.server_certificate) == identity.server.der)
+        and (not identity.secured or identity.server is None or _shows(one.server_certificate, identity.server))
     ]
 
 
@@ -237,7 +249,7 @@ def _anonymous(state: SouthState) -> ExtensionObject | Refused:
         if policy.kind == ANONYMOUS:
             return make_extension(AnonymousIdentityToken(policy.id))
     if not state.tokens:  # it lists nothing: a null token always means anonymous (Part 4 5.7.3.2)
-        return _NO_TOKEN
+        return ExtensionObject.NULL
     return Refused(status.BAD_IDENTITY_TOKEN_REJECTED)
 
 
@@ -278,7 +290,6 @@ def _uris_of(own: OwnCertificate) -> tuple[str, ...]:
     return () if isinstance(peer, Malformed) else peer.uris
 
 
-def _leaf(chain: bytes | None) -> bytes | None:
-    """The first certificate of what may be a chain."""
-    peer = Peer.read(chain or b"")
-    return None if isinstance(peer, Malformed) else peer.der
+def _shows(chain: bytes | None, peer: Peer) -> bool:
+    """The first certificate of what may be a chain is this one: DER says its own length."""
+    return (chain or b"")[: len(peer.der)] == peer.der

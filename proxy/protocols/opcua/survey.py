@@ -31,12 +31,14 @@ _NEITHER = 3
 
 class Survey:
     """``first`` is the first request; `answered` takes an answer (None: there was none in time) and gives the next
-    request, or None when it is over. Then ``fault`` says why the session cannot be used; empty if it can."""
+    request, or None when it is over. Then ``fault`` says why the session cannot be used, empty if it can; ``silent``:
+    only because nothing was said."""
 
     def __init__(self, session: Session, roots: Iterable[Node], now: float) -> None:
         self.session = session
         self.until = now + SECONDS
         self.fault = ""
+        self.silent = False
         self._roots = tuple(roots)
         self._subtree: Subtree | None = None
         self._namespaces: tuple[str, ...] = ()
@@ -70,6 +72,7 @@ class Survey:
     def _array(self, body: bytes | None) -> str:
         """Takes the array from the answer; else why it cannot."""
         if body is None:
+            self.silent = True
             return "no answer to a Read of the NamespaceArray"
         answer = decode(body)
         if isinstance(answer, ServiceFault | ReadResponse) and not status.is_good(answer.header.service_result):
