@@ -12,7 +12,7 @@ from proxy.cli.certs_common import Ttl, dialled, dialled_as, instant, json_text,
 from proxy.cli.certs_site import Address, SiteNames, read_site
 from proxy.cli.exits import Findings
 from proxy.pki.application import APPLICATION_LIFE, BITS, Application, default_uri
-from proxy.pki.applications import GATEWAY_APPLICATION, RENEW_BEFORE, ApplicationEntry, ApplicationFolder
+from proxy.pki.applications import GATEWAY_APPLICATION, ApplicationEntry, ApplicationFolder
 from proxy.pki.certificate import MAX_DER_BYTES, CertificateError
 from proxy.pki.folder import APPLICATIONS
 from proxy.pki.leaf import check_name
@@ -104,11 +104,8 @@ def issue(
         issued = folder.issue(application, now, out=out, replace=force).certificate
         if issued.not_valid_after_utc < now + application.life - timedelta(seconds=1):
             click.echo(f"note: {name} ends with the authority, sooner than asked for", err=True)
-        where = out or folder.path
-        listed = ApplicationFolder(where, site.name) if out is not None else folder
-        serial = issued.serial_number
-        _print([e for e in listed.list(now) if e.serial == serial], output)
-        click.echo(f"wrote {where / name}.crt and {name}.key", err=True)
+        _print([folder.entry(f"{name}.crt", issued, now)], output)
+        click.echo(f"wrote {(out or folder.path) / name}.crt and {name}.key", err=True)
 
 
 @opcua.command()
@@ -152,7 +149,7 @@ def list_(config: Path | None, output: str) -> None:
 @opcua.command()
 @click.argument("names", nargs=-1)
 @site_and_form
-@click.option("--before", type=Ttl(), help="Renew what ends within this time; default 60d.")
+@click.option("--before", type=Ttl(), help="Renew what ends within this time; default 60d, or a third of its life.")
 @click.option("--new-key", is_flag=True, help="Make a new key too.")
 def rotate(names: tuple[str, ...], config: Path | None, output: str, before: timedelta | None, new_key: bool) -> None:
     """Renew what opcua-ca has issued and ends soon, or NAMES, and the revocation list. For a timer; a running gateway
@@ -162,14 +159,14 @@ def rotate(names: tuple[str, ...], config: Path | None, output: str, before: tim
         folder = _folder(site)
         folder.write_list(now)
         serials = set()
-        for name in names or folder.due(now, before or RENEW_BEFORE):
+        for name in names or folder.due(now, before):
             try:
                 serials.add(folder.renew(name, now, new_key=new_key).certificate.serial_number)
             except CertificateError as fault:
                 raise Findings(str(fault)) from fault
         _print([entry for entry in folder.list(now) if entry.serial in serials], output)
         if not serials:
-            click.echo(f"nothing ends within {(before or RENEW_BEFORE).days} days; {APPLICATIONS}.crl is new", err=True)
+            click.echo(f"nothing ends soon; wrote {folder.path / APPLICATIONS}.crl", err=True)
         else:
             click.echo("a running gateway takes them at its next reload (SIGHUP)", err=True)
 

@@ -102,13 +102,15 @@ class ApplicationFolder:
             write_pair(target, issued.pem, target.with_suffix(".key"), issued.key_pem, replace=replace)
         return issued
 
-    def due(self, now: datetime, before: timedelta = RENEW_BEFORE) -> list[str]:
-        """Names of what ours has issued and that lies here with its key, ends within ``before`` and is not revoked."""
+    def due(self, now: datetime, before: timedelta | None = None) -> list[str]:
+        """Names of what ours has issued and that lies here with its key, ends within ``before`` (by default within 60
+        days or a third of its life) and is not revoked."""
         revoked = self._revoked()
         return [
             name
-            for name, certificate in self._own()
-            if certificate.not_valid_after_utc <= now + before and certificate.serial_number not in revoked
+            for name, one in self._own()
+            if one.not_valid_after_utc <= now + (_late(one) if before is None else before)
+            and one.serial_number not in revoked
         ]
 
     def renew(self, name: str, now: datetime, *, new_key: bool = False) -> ApplicationIssued:
@@ -143,6 +145,13 @@ class ApplicationFolder:
         path = self._file(name, "der")
         write_file(path, certificate.public_bytes(Encoding.DER), PUBLIC, replace=replace)
         return path
+
+    def entry(self, file: str, certificate: x509.Certificate, now: datetime) -> ApplicationEntry:
+        """What `list` would say of it, wherever it lies. It has an RSA key."""
+        entry = _entry(file, certificate, self._root(), self._revoked(), now)
+        if entry is None:
+            raise CertificateError(f"{file} has no RSA key")
+        return entry
 
     def list(self, now: datetime) -> list[ApplicationEntry]:
         """Every certificate with an RSA key in the folder, by file. What is none is told by `CertificateFolder.list`.
@@ -199,6 +208,11 @@ class ApplicationFolder:
 
     def _file(self, name: str, suffix: str) -> Path:
         return self.path / f"{name}.{suffix}"
+
+
+def _late(certificate: x509.Certificate) -> timedelta:
+    """How long before its end it is time for another."""
+    return min(RENEW_BEFORE, (certificate.not_valid_after_utc - certificate.not_valid_before_utc) / 3)
 
 
 def _entry(

@@ -44,6 +44,11 @@ def read_certificate(data: bytes) -> x509.Certificate:
 def check_application(certificate: x509.Certificate, now: datetime) -> None:
     """Raises CertificateError unless it can be that of an application of somebody else's."""
     _check_form(certificate, now)
+    if is_authority(certificate):
+        raise CertificateError(
+            "it may issue certificates to others: --authority trusts whatever comes from it; else have the application"
+            " make a certificate with CA:FALSE"
+        )
     uris = uris_of(certificate)
     if len(uris) != 1:
         raise CertificateError(
@@ -52,11 +57,6 @@ def check_application(certificate: x509.Certificate, now: datetime) -> None:
         )
     if uris[0].lower().startswith("spiffe:"):
         raise CertificateError("its URI is a SPIFFE id: that names a device by TLS, and no application")
-    if is_authority(certificate):
-        raise CertificateError(
-            "it may issue certificates to others: --authority trusts whatever comes from it; else have the application"
-            " make a certificate with CA:FALSE"
-        )
     usage = _extension(certificate, x509.KeyUsage)
     if isinstance(usage, x509.KeyUsage) and not (
         usage.digital_signature and (usage.data_encipherment or usage.key_encipherment)

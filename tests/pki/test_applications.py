@@ -166,7 +166,8 @@ def test_a_certificate_of_another_kind_is_never_replaced(folder: ApplicationFold
 
 def test_renewing_keeps_key_and_names_and_begins_now(folder: ApplicationFolder) -> None:
     key, old = (folder.path / "opcua.key").read_bytes(), leaf(folder)
-    assert folder.due(NOW, timedelta(60)) == []
+    assert folder.due(NOW, timedelta(60)) == folder.due(NOW + timedelta(59)) == []
+    assert folder.due(NOW + timedelta(61)) == ["opcua"]  # two thirds of its life are over
     later = NOW + timedelta(40)
     assert folder.due(later, timedelta(60)) == ["opcua"]
     folder.renew("opcua", later)
