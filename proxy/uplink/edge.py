@@ -76,13 +76,12 @@ class Edge:
         for sample in samples:
             if sample.stale and self._now.get(sample.name, sample).number == sample.number:
                 found += self._flush(run, ticks) + self._gone(ticks)
-            elif sample.number <= self._until:
-                if self._in_birth.get(sample.name) != sample.number:
-                    run.append(_metric(sample, True))
-            elif self._born.get(sample.name) is not _type(sample):
+                continue
+            if sample.number > self._until and self._born.get(sample.name) is not _type(sample):
                 found += self._flush(run, ticks) + [self._birth(ticks)]
-            else:
-                run.append(_metric(sample, False))
+            historical = sample.number <= self._until
+            if not historical or self._in_birth.get(sample.name) != sample.number:
+                run.append(_metric(sample, historical))
         found += self._flush(run, ticks)
         if found:
             found[-1] = Message(found[-1].topic, found[-1].payload, samples[-1].number)

@@ -38,8 +38,10 @@ WINDOW = 16
 """Messages that the broker has not acknowledged yet."""
 MOST = 256 * 1024
 """Bytes of a packet from the broker; commands are short."""
-_OLDER = frozenset({1, 0x84})
-"""CONNACK: the version is not supported (3.1.1, 5)."""
+_OLD_ANSWER = b"\x20\x02\x00\x01"
+"""CONNACK of 3.1.1: the version is not supported."""
+_OLDER = 0x84
+"""The same in MQTT 5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ class MqttSession:
             if end is None or end > len(self._data):
                 break
             frame, self._data = self._data[:end], self._data[end:]
+            if frame == _OLD_ANSWER and self._level == 5 and not self._open:
+                return [self._end("the broker speaks an older version", older=True)]
             packet = packets.decode(frame, self._level, to_broker=False)
             if isinstance(packet, Malformed):
                 return [*found, self._end(f"the broker sent {packet.what}")]
@@ -194,7 +198,7 @@ class MqttSession:
 
     def _greeted(self, answer: Connack, now: float) -> Happening:
         if answer.code:
-            older = self._level == 5 and answer.code in _OLDER
+            older = self._level == 5 and answer.code == _OLDER
             return self._end(f"the broker refused the session, code 0x{answer.code:02X}", older=older)
         self._open = True
         self._waits = None
