@@ -18,7 +18,7 @@ from proxy.protocols.opcua.decode import Malformed, UnknownService, decode, enco
 from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.security.certificates import OwnCertificate, Peer
 from proxy.protocols.opcua.security.policies import NONE, POLICIES, Mode, Policy
-from proxy.protocols.opcua.services.discovery import ApplicationDescription
+from proxy.protocols.opcua.services.discovery import ApplicationDescription, UserTokenPolicy
 from proxy.protocols.opcua.services.fault import ServiceFault
 from proxy.protocols.opcua.services.messages import Request, RequestHeader
 from proxy.protocols.opcua.services.session import (
@@ -235,7 +235,7 @@ class RawClient:
         return Session(created.authentication_token, created.server_nonce or b"", created)
 
     def activation(self, session: Session, user: str | None = None, **changed: Any) -> ActivateSessionRequest:
-        """As it should be: signed for this channel, the password encrypted with its policy, if it has one."""
+        """As it should be, signed for this channel."""
         request = ActivateSessionRequest(
             self.header(session.token), self.signature(session), None, None, self.token_of(session, user), UNSIGNED
         )
@@ -259,22 +259,33 @@ class RawClient:
         signed = policy.asym_sign(own.key, (session.created.server_certificate or b"") + session.nonce)
         return SignatureData(policy.signature_uri, signed)
 
-    def token_of(self, session: Session, user: str | None) -> ExtensionObject:
-        kind = 0 if user is None else 1
-        offered = [
-            one.policy_id
-            for endpoint in session.created.server_endpoints or ()
-            if endpoint.security_policy_uri == self.security.policy.uri
-            and endpoint.security_mode == self.security.mode.value
-            for one in endpoint.user_identity_tokens or ()
-            if one.token_type == kind
-        ]
-        assert offered, "the server takes no such user token"
+    def offered(self, session: Session, kind: int) -> tuple[UserTokenPolicy, bytes]:
+        """How the endpoint of this channel takes user tokens of a kind, and the certificate to encrypt them for."""
+        for endpoint in session.created.server_endpoints or ():
+            mine = (endpoint.security_policy_uri, endpoint.security_mode)
+            if mine == (self.security.policy.uri, self.security.mode.value):
+                for one in endpoint.user_identity_tokens or ():
+                    if one.token_type == kind:
+                        return one, endpoint.server_certificate or b""
+        raise AssertionError("the server takes no such user token")
+
+    def token_of(self, session: Session, user: str | None, password: str | None = None) -> ExtensionObject:
+        """``password``: if not the right one. Encrypted with the token's own policy, or else the channel's."""
         if user is None:
-            return make_extension(AnonymousIdentityToken(offered[0]))
-        password, policy, peer = USERS[user].encode(), self.security.policy, self.channel.peer
-        if peer is None or not policy.secured:
-            return make_extension(UserNameIdentityToken(offered[0], user, password, None))
-        secret = (len(password) + len(session.nonce)).to_bytes(4, "little") + password + session.nonce
-        encrypted = policy.asym_encrypt(peer.public_key, secret)
-        return make_extension(UserNameIdentityToken(offered[0], user, encrypted, policy.encryption_uri))
+            return make_extension(AnonymousIdentityToken(self.offered(session, 0)[0].policy_id))
+        taken, certificate = self.offered(session, 1)
+        secret = (USERS[user] if password is None else password).encode()
+        return make_extension(self.user_name(taken, certificate, user, secret, session.nonce))
+
+    def user_name(
+        self, taken: UserTokenPolicy, certificate: bytes, user: str, secret: bytes, nonce: bytes
+    ) -> UserNameIdentityToken:
+        policy = POLICIES[taken.security_policy_uri or self.security.policy.uri]
+        if not policy.secured:
+            return UserNameIdentityToken(taken.policy_id, user, secret, None)
+        peer = Peer.read(certificate)
+        assert isinstance(peer, Peer), peer
+        plain = (len(secret) + len(nonce)).to_bytes(4, "little") + secret + nonce
+        return UserNameIdentityToken(
+            taken.policy_id, user, policy.asym_encrypt(peer.public_key, plain), policy.encryption_uri
+        )

@@ -105,19 +105,22 @@ class Robot:
         self._tell({"set": identifier, "to": value}, "ok")
 
     def forget(self) -> None:
-        self._seen = len(self._lines())
+        self._seen = self._file.stat().st_size if self._file.exists() else 0
 
     def received(self, service: str = "") -> list[Line]:
         """In the order of arrival; all, or those of one service."""
-        return [line for line in self._lines()[self._seen :] if not service or line["service"] == service]
+        return [line for line in self._lines() if not service or line["service"] == service]
 
     def items(self, service: str, field: str = "node") -> list[Any]:
         """The ``field`` of all items of all requests of a service."""
         return [item[field] for line in self.received(service) for item in line["items"]]
 
     def _lines(self) -> list[Line]:
-        text = self._file.read_text() if self._file.exists() else ""
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        if not self._file.exists():
+            return []
+        with self._file.open("rb") as file:
+            file.seek(self._seen)
+            return [json.loads(line) for line in file if line.endswith(b"\n")]
 
     def _tell(self, what: Line, answer: str) -> None:
         assert self._control is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,14 @@ Tours = Callable[[str, Way], "tour.Result"]
 """From a URL or a listener's name, and a way."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test of a worker waits for the yard, two robots and the gateway: seconds of work, on a machine that
+    other workers keep busy."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(60))
+
+
 @pytest.fixture(scope="session")
 def yard(tmp_path_factory: Folders) -> Iterator[Yard]:
     with open_yard(tmp_path_factory.mktemp("yard")) as yard:
@@ -40,9 +49,15 @@ def old(yard: Yard, tmp_path_factory: Folders) -> Iterator[Robot]:
 def applications(tmp_path_factory: Folders) -> Applications:
     """Their folder of certificates is the site's."""
     folder = tmp_path_factory.mktemp("site")
-    made = Applications(folder / "certs", folder / "clients")
-    made.trust(made.self_signed(site.STATION))
-    return made
+    return Applications(folder / "certs", folder / "clients")
+
+
+@pytest.fixture(scope="session")
+def station(applications: Applications) -> ApplicationFiles:
+    """Signed by itself, and pinned by the site."""
+    own = applications.self_signed(site.STATION)
+    applications.trust(own)
+    return own
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +76,7 @@ def hmi(applications: Applications) -> ApplicationFiles:
 
 
 @pytest.fixture(scope="session")
-def plant(old: Robot, modern: Robot, applications: Applications) -> Plant:
+def plant(old: Robot, modern: Robot, applications: Applications, station: ApplicationFiles) -> Plant:
     return site.OpcuaSite(applications.certs.parent, old, applications, modern).build()
 
 

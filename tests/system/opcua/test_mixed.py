@@ -103,6 +103,10 @@ class Write(Service):
 class Read(Service):
     name = "Read"
 
+    def arrived(self, robot: Robot) -> list[Any]:
+        """But for ServerState, which asyncua's client reads by itself once a second."""
+        return [one for one in robot.items("Read") if one != "i=2259"]
+
     async def ask(self, nodes: Nodes, forbidden: Sequence[int]) -> list[tuple[int, Any]]:
         values = await read_many(nodes.client, [nodes.id(name) for name in mixed(forbidden)])
         return [(one.StatusCode.value, one.Value.Value if one.Value is not None else None) for one in values]
@@ -191,7 +195,7 @@ async def test_none_one_nine_and_all(door: Entrance, robot: Robot, service: Serv
     async with door() as nodes:
         for forbidden in [(), *single, *(tuple(set(range(TEN)) - set(one)) for one in single), tuple(range(TEN))]:
             await judge(service, nodes, robot, forbidden)
-        assert robot.received(service.name) == []
+        assert not [line for line in robot.received(service.name) if line["items"][0]["node"] != "i=2259"]
 
 
 @EACH
