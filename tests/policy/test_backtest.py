@@ -203,12 +203,12 @@ class TestWhatNobodyCanTell:
     def test_a_text_of_another_version(self, tmp_path: Path) -> None:
         site = site_with(tmp_path)
         past, unread = past_of(
-            [row("scada", "plc-3a", "frobnicate"), row("a", "b", "x", protocol="opcua")], site.devices
+            [row("scada", "plc-3a", "frobnicate"), row("a", "b", "x", protocol="profinet")], site.devices
         )
         assert past == []
         assert [one.why.partition(":")[0] for one in unread] == [
             "its text is of another version",
-            "nothing here speaks opcua",
+            "nothing here speaks profinet",
         ]
 
 
