@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.core.process import Move, Point
-from proxy.protocols.opcua.actions import Access, Call, OpcUaAction, Session, Write
+from proxy.protocols.opcua.actions import ACCESS, Access, Call, OpcUaAction, Session, Write
 from proxy.protocols.opcua.node import ALL, Node, NodePattern
 from proxy.protocols.opcua.targets import Calls, Forbidden, Nodes, OpcUaTarget, Sessions
 from proxy.protocols.opcua.who import ANYBODY, Who
@@ -256,3 +256,50 @@ def test_what_a_target_covers_lies_in_its_extent(target: Nodes | Forbidden | Cal
         if target.covers(act) and target.extent is not None and act.extent is not None:
             assert target.extent[0] == act.extent[0]
             assert max(target.extent[1], act.extent[1]) <= min(target.extent[2], act.extent[2])
+
+
+def test_every_pair_of_verbs_and_attributes() -> None:
+    """Exhaustive, and exact in both directions: of all nodes and anybody only verb and attribute are left."""
+    written = product(("write", "read", "subscribe"), (None, 4, 12, 13))
+    kinds = [*written, *((verb, None) for verb in ACCESS)]
+    targets = [made(verb, ALL, at) for made, (verb, at) in product((Nodes, Forbidden), kinds)]
+    taken = {target: frozenset(act for act in ACTS if target.covers(act)) for target in targets}
+    for one, other in product(targets, targets):
+        assert one.overlaps(other) == bool(taken[one] & taken[other]), (one, other)
+        if isinstance(one, Nodes) and not (one.verb == "write" and isinstance(other, Nodes)):
+            assert one.within(other) == (taken[one] <= taken[other]), (one, other)
+
+
+def test_every_pair_of_limits() -> None:
+    targets = [Nodes("write", ALL, 13, ANYBODY, *limits) for limits in product(WINDOWS, (False, True))]
+    taken = {target: frozenset(act for act in VALUES if target.admits(act)) for target in targets}
+    for one, other in product(targets, targets):
+        assert not one.within(other) or taken[one] <= taken[other], (one, other)
+    slow, quick = (Nodes("write", ALL, 13, window=Window(0, 10, *pace)) for pace in ((2, 10), (3, 10)))
+    steady = replace(slow, window=Window(0, 10, 2, 9))
+    assert slow.within(quick)
+    assert steady.within(slow)
+    assert not quick.within(slow)
+    assert not slow.within(steady)
+    assert not replace(slow, window=Window(0, 10)).within(slow)
+    assert slow.within(replace(slow, window=Window(0, 10)))
+
+
+def test_every_pair_of_arguments() -> None:
+    windows = (None, Window(0, 10), Window(5))
+    lists = [None, (), *((one,) for one in windows), *product(windows, windows)]
+    told = (None, -1.0, 3.0, 6.0, 11.0)
+    acts = [Call(ROOT, ROOT, numbers) for length in range(3) for numbers in product(told, repeat=length)]
+    targets = [Calls(ALL, ALL, args) for args in lists]
+    taken = {target: frozenset(act for act in acts if target.admits(act)) for target in targets}
+    for one, other in product(targets, targets):
+        assert not one.within(other) or taken[one] <= taken[other], (one, other)
+        assert one.within(other) or one.args != other.args
+
+
+def test_a_never_is_not_within_a_rule() -> None:
+    """It counts what may lie below as well."""
+    below = NodePattern(*ROOT, under=True)
+    assert not Calls(below, ALL, never=True).within(Calls(below, ALL))
+    assert Calls(below, ALL).within(Calls(below, ALL, never=True))
+    assert not Forbidden("read", below).within(Nodes("read", below))
