@@ -63,6 +63,7 @@ from proxy.protocols.opcua.services.subscription import (
 )
 from proxy.protocols.opcua.services.view import (
     BrowseNextRequest,
+    BrowseNextResponse,
     BrowsePathResult,
     BrowseRequest,
     BrowseResponse,
@@ -72,7 +73,11 @@ from proxy.protocols.opcua.services.view import (
     TranslateBrowsePathsToNodeIdsResponse,
     UnregisterNodesRequest,
 )
-from proxy.protocols.opcua.status import BAD_MONITORED_ITEM_ID_INVALID, BAD_SUBSCRIPTION_ID_INVALID
+from proxy.protocols.opcua.status import (
+    BAD_CONTINUATION_POINT_INVALID,
+    BAD_MONITORED_ITEM_ID_INVALID,
+    BAD_SUBSCRIPTION_ID_INVALID,
+)
 from proxy.protocols.opcua.values import DataValue, ExtensionObject
 from proxy.protocols.opcua.wire import U32, Writer
 
@@ -132,6 +137,13 @@ _SPECIAL: tuple[tuple[Service, Callable[[Conversation, Ask, Service], None]], ..
             _told(lambda code: BrowseResult(code, None, None)),
         ),
         views.browse,
+    ),
+    (
+        Service(
+            BrowseNextRequest, BrowseNextResponse, "continuation_points", views.continued,
+            _told(lambda code: BrowseResult(code, None, None)), BAD_CONTINUATION_POINT_INVALID,
+        ),
+        views.browse_next,
     ),
     (
         Service(
@@ -202,7 +214,6 @@ IN_SESSION: Mapping[type[Request], Handler] = MappingProxyType(
     {service.request: _items(service) for service in _ITEMS}
     | {service.request: _special(service, take) for service, take in _SPECIAL}
     | {
-        BrowseNextRequest: views.browse_next,
         RegisterNodesRequest: views.register,
         UnregisterNodesRequest: views.register,
         CreateSubscriptionRequest: monitoring.create_subscription,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxy.core.reason import Reason
 from proxy.protocols.opcua import status
+from proxy.protocols.opcua.actions import Write
 from proxy.protocols.opcua.conversation import ACCESS_DENIED, MOST_EVENTS, Then, service_result
 from proxy.protocols.opcua.decode import encode
 from proxy.protocols.opcua.services.attribute import ReadRequest
@@ -99,8 +100,11 @@ def sort(talk: Conversation, ask: Ask, service: Service, items: Sequence[Any]) -
     """Judges each item and puts refusals on record, unless the message is to be held first."""
     sorted_ = Sorted([], {}, [])
     refusals: list[Refusal] = []
+    once: set[Hashable] = set()
     for place, item in enumerate(items):
         found = service.judge(talk, ask, item)
+        if not all(verdict.reusable for _, verdict in found.asked) and (again := _again(found, once)):
+            found = again
         if (refusal := found.refused_by) is not None:
             sorted_.refused[place] = service.refused
             refusals.append(refusal)
@@ -114,6 +118,18 @@ def sort(talk: Conversation, ask: Ask, service: Service, items: Sequence[Any]) -
     if sorted_.first is None or ask.recorded or not sorted_.allowed:
         _record(talk, service, refusals)
     return sorted_
+
+
+def _again(found: Found, once: set[Hashable]) -> Found | None:
+    """One value written twice under a rule about values is refused: which of them counts is the server's affair, and
+    each was judged as if it were alone (protocols.md 4.7)."""
+    for action, _ in found.asked:
+        if isinstance(action, Write):
+            what = action.node, action.attribute
+            if what in once:
+                return Found(wrong=f"{action.describe()}: a second time in one request")
+            once.add(what)
+    return None
 
 
 def _record(talk: Conversation, service: Service, refusals: Sequence[Refusal]) -> None:

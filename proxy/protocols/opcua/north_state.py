@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from proxy.protocols.opcua.memory import Session
     from proxy.protocols.opcua.subscriptions import Subscription
 
+MOST_POINTS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -30,7 +32,7 @@ class Owner:
 class NorthState:
     """``channel``: the `Sessions` of the channel that the session is on, None when that is gone. ``nonce``: the last
     that we gave the client, to be signed once. ``user``: None for an anonymous one. ``active``: a user was accepted.
-    ``publishing``: how many Publish requests wait."""
+    ``publishing``: how many Publish requests wait. ``points``: continuation points of Browse, oldest first."""
 
     owner: Owner
     channel: object
@@ -38,7 +40,14 @@ class NorthState:
     user: str | None = None
     active: bool = False
     publishing: int = 0
+    points: dict[bytes, None] = field(default_factory=dict)
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
+
+    def keep_point(self, point: bytes) -> None:
+        """A server keeps few of them; of ours the oldest goes first."""
+        self.points[point] = None
+        if len(self.points) > MOST_POINTS:
+            del self.points[next(iter(self.points))]
 
 
 def north_of(session: Session) -> NorthState | None:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from proxy.protocols.opcua import elements, status
 from proxy.protocols.opcua.conversation import ACCESS_DENIED, Then
 from proxy.protocols.opcua.decode import decode, encode
-from proxy.protocols.opcua.itemwise import MOST_ITEMS, Service, handle
+from proxy.protocols.opcua.itemwise import MOST_ITEMS, Found, Service, handle
 from proxy.protocols.opcua.services.view import (
-    BrowseNextRequest,
     BrowseNextResponse,
     BrowsePathResult,
     BrowseRequest,
@@ -46,25 +45,31 @@ def browse(talk: Conversation, ask: Ask, service: Service) -> None:
     handle(talk, ask, service, lambda allowed: _cut(talk, ask))
 
 
-def browse_next(talk: Conversation, ask: Ask) -> None:
-    """Continuation points are the session's own, and the server knows whose they are."""
-    request = ask.request
-    if not isinstance(request, BrowseNextRequest):
-        raise TypeError("not a BrowseNext")
-    if len(request.continuation_points or ()) > MOST_ITEMS:
-        talk.fault(ask, status.BAD_TOO_MANY_OPERATIONS)
-        return
-    talk.forward(ask, BrowseNextResponse, _cut(talk, ask))
+def browse_next(talk: Conversation, ask: Ask, service: Service) -> None:
+    handle(talk, ask, service, lambda allowed: _cut(talk, ask))
+
+
+def continued(talk: Conversation, ask: Ask, point: bytes | None) -> Found:
+    """The judge of BrowseNext: a page of something that this session was allowed to browse. It is good once."""
+    _, north = ask.held_by
+    if point is None or point not in north.points:
+        return Found(wrong="a continuation point that this session was not given")
+    del north.points[point]
+    return Found()
 
 
 def _cut(talk: Conversation, ask: Ask) -> Then:
     """References to what the client may not see are left out; the page is shorter then, its continuation the same."""
+    _, north = ask.held_by
 
     def cut(body: bytes) -> bytes | None:
         response = decode(body)
         if not isinstance(response, BrowseResponse | BrowseNextResponse):
             talk.fault(ask, status.BAD_UNKNOWN_RESPONSE)
             return None
+        for result in response.results or ():
+            if result.continuation_point:
+                north.keep_point(result.continuation_point)
         results = tuple([_visible(talk, ask, result) for result in response.results or ()])
         same = all(one is other for one, other in zip(results, response.results or (), strict=True))
         return body if same else encode(replace(response, results=results))
