@@ -40,7 +40,7 @@ FORMS = {
     ua.NodeIdType.Guid: 4, ua.NodeIdType.ByteString: 5,
 }  # fmt: skip
 KINDS = [pytest.param(kind, id=kind.__name__) for kind in (*SERVICES.values(), *INNER.values())]
-SOME = settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+SOME = settings(max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("kind", KINDS)

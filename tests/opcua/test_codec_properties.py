@@ -20,14 +20,14 @@ from proxy.protocols.opcua.services import INNER, SERVICES
 from proxy.protocols.opcua.services.messages import Request
 from proxy.protocols.opcua.spans import SPLIT, Results, join_results, skip_request_header, split_results, type_of
 from proxy.protocols.opcua.structures import Struct, skipper_of
-from proxy.protocols.opcua.wire import Writer
+from proxy.protocols.opcua.wire import Walk, Writer
 from tests.opcua.codec_strategies import structs
 
 MESSAGES = [pytest.param(kind, id=kind.__name__) for kind in SERVICES.values()]
 INSIDE = [pytest.param(kind, id=kind.__name__) for kind in INNER.values()]
 SPLITTABLE = [pytest.param(SERVICES[number], id=SERVICES[number].__name__) for number in SPLIT]
-SOME = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-MORE = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+SOME = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+MORE = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 any_message = st.sampled_from(list(SERVICES.values())).flatmap(structs)
 
 
@@ -41,7 +41,7 @@ def test_a_message_comes_back(kind: type[Struct], data: st.DataObject) -> None:
     assert not isinstance(found, Malformed | UnknownService), found
     assert encode(found) == body
     assert found == message
-    assert skipper_of(kind.WIRE)(body, 4, len(body), 0, kind.STRICT) == len(body)
+    assert skipper_of(kind.WIRE)(body, 4, len(body), 0, Walk(kind.STRICT)) == len(body)
     if isinstance(message, Request):
         at = skip_request_header(body, 4, len(body))
         assert header_of(body) == (kind.ID, message.header, at)

@@ -20,7 +20,7 @@ from proxy.protocols.opcua.values import (
     QualifiedName,
     Variant,
 )
-from proxy.protocols.opcua.wire import Broken, Reader, Writer
+from proxy.protocols.opcua.wire import Broken, Reader, Walk, Writer
 from tests.opcua.codec_notation import load, message
 
 CLASSES: dict[str, Any] = {
@@ -57,7 +57,7 @@ def _read(kind: str, strict: bool, data: bytes) -> Any:
 
 def _skip(kind: str, strict: bool, data: bytes) -> Any:
     try:
-        end = skipper_of(CLASSES[kind].WIRE)(data, 0, len(data), 0, strict)
+        end = skipper_of(CLASSES[kind].WIRE)(data, 0, len(data), 0, Walk(strict))
     except Broken as broken:
         return broken.fault
     return end if end == len(data) else Malformed("bytes after the end of the message")

@@ -17,7 +17,7 @@ from proxy.protocols.opcua.node_id import FOUR_BYTE, NodeId
 from proxy.protocols.opcua.services import INNER, SERVICES
 from proxy.protocols.opcua.services.messages import Request, RequestHeader
 from proxy.protocols.opcua.values import ExtensionObject
-from proxy.protocols.opcua.wire import ELEMENTS, U16, Broken, Malformed, Reader, Writer
+from proxy.protocols.opcua.wire import ELEMENTS, U16, Broken, Malformed, Reader, Walk, Writer
 
 if TYPE_CHECKING:
     from proxy.protocols.opcua.structures import Struct
@@ -47,7 +47,7 @@ def decode(body: bytes, elements: int = ELEMENTS) -> Struct | Malformed | Unknow
             return kind
         wire, strict = kind.WIRE, kind.STRICT
         if len(body) > _WALKED_FROM and wire.nested is not None:
-            wire.nested(body, 4, len(body), 0, strict)
+            wire.nested(body, 4, len(body), 0, Walk(strict))
         reader = Reader(body, 4, strict=strict, elements=elements)
         message: Struct = wire.read(reader)
         reader.done()
@@ -95,7 +95,7 @@ def decode_inner(holder: ExtensionObject, depth: int = 0) -> Struct | Malformed 
     try:
         reader = Reader(holder.body, depth=depth, strict=kind.STRICT)
         if len(holder.body) > _WALKED_FROM and kind.WIRE.nested is not None:
-            kind.WIRE.nested(holder.body, 0, len(holder.body), depth, kind.STRICT)
+            kind.WIRE.nested(holder.body, 0, len(holder.body), depth, Walk(kind.STRICT))
         inner: Struct = kind.WIRE.read(reader)
         reader.done()
     except Broken as broken:

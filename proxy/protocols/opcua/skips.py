@@ -1,8 +1,7 @@
 """The end of an element, found without building anything: what `values` and `spans` stand on.
 
 Each ``skip_x(data, at, end)`` checks the element that begins at ``at`` and gives where it ends (exclusive), or raises
-`Broken`. Those of elements that hold others also take ``depth``, how many they lie inside of, and ``strict``
-(`wire.Reader`).
+`Broken`. Those of elements that hold others also take ``depth``, how many they lie inside of, and a `Walk`.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from proxy.protocols.opcua import status
-from proxy.protocols.opcua.wire import CUT, DEPTH, I32, Broken
+from proxy.protocols.opcua.wire import CUT, DEPTH, I32, Broken, Walk
 
 Skip = Callable[[bytes, int, int], int]
-NestedSkip = Callable[[bytes, int, int, int, bool], int]
+NestedSkip = Callable[[bytes, int, int, int, Walk | None], int]
 
 _SIZE = I32.unpack_from
 VARIANT, DATA_VALUE, EXTENSION_OBJECT, DIAGNOSTIC_INFO, BOOLEAN = 24, 23, 22, 25, 1
@@ -137,7 +136,7 @@ def skip_localized_text(data: bytes, at: int, end: int) -> int:
     return at
 
 
-def skip_extension_object(data: bytes, at: int, end: int, depth: int = 0, strict: bool = False) -> int:
+def skip_extension_object(data: bytes, at: int, end: int, depth: int = 0, walk: Walk | None = None) -> int:
     """Part 6, 5.2.2.15. The body stays closed, but for a client's of a type in `BODIES`: that may hold others."""
     start, at = at, skip_node_id(data, at, end)
     if at >= end:
@@ -148,17 +147,17 @@ def skip_extension_object(data: bytes, at: int, end: int, depth: int = 0, strict
     if encoding > 2:
         raise Broken("an ExtensionObject of an unknown encoding")
     stop = skip_byte_string(data, at + 1, end)
-    if strict and encoding == 1:
-        _check_body(data, start, at + 5, stop, depth + 1)
+    if walk is not None and walk.strict and encoding == 1:
+        _check_body(data, start, at + 5, stop, depth + 1, walk)
     return stop
 
 
-def _check_body(data: bytes, start: int, at: int, end: int, depth: int) -> None:
+def _check_body(data: bytes, start: int, at: int, end: int, depth: int, walk: Walk) -> None:
     """A server opens these without end (CVE-2021-27432); a type of nobody's knowledge it cannot open."""
     skip = BODIES.get(_number(data, start))
     if skip is not None:
         check_depth(depth)
-        if skip(data, at, end, depth, True) != end:
+        if skip(data, at, end, depth, walk) != end:
             raise Broken("bytes after the end of an ExtensionObject's content")
 
 
@@ -174,7 +173,7 @@ def _number(data: bytes, at: int) -> int:
     return 0
 
 
-def skip_diagnostic_info(data: bytes, at: int, end: int, depth: int = 0, strict: bool = False) -> int:
+def skip_diagnostic_info(data: bytes, at: int, end: int, depth: int = 0, walk: Walk | None = None) -> int:
     """Part 6, 5.2.2.12."""
     while True:
         if at >= end:
@@ -201,7 +200,7 @@ DATA_VALUE_SIZES = tuple(
 """Bytes of a DataValue behind its value, by mask."""
 
 
-def skip_data_value(data: bytes, at: int, end: int, depth: int = 0, strict: bool = False) -> int:
+def skip_data_value(data: bytes, at: int, end: int, depth: int = 0, walk: Walk | None = None) -> int:
     """Part 6, 5.2.2.17: value, status, source time and picoseconds, server time and picoseconds."""
     if at >= end:
         raise Broken(CUT)
@@ -210,15 +209,15 @@ def skip_data_value(data: bytes, at: int, end: int, depth: int = 0, strict: bool
         raise Broken("a DataValue with reserved bits")
     at += 1
     if mask & 1:
-        at = skip_variant(data, at, end, depth, strict)
+        at = skip_variant(data, at, end, depth, walk)
     at += DATA_VALUE_SIZES[mask]
     if at > end:
         raise Broken(CUT)
     return at
 
 
-def skip_variant(data: bytes, at: int, end: int, depth: int = 0, strict: bool = False) -> int:
-    """Part 6, 5.2.2.16. ``strict`` also judges Booleans, dimensions, and a Variant directly in another."""
+def skip_variant(data: bytes, at: int, end: int, depth: int = 0, walk: Walk | None = None) -> int:
+    """Part 6, 5.2.2.16. A strict walk also judges Booleans, dimensions, and a Variant directly in another."""
     if at >= end:
         raise Broken(CUT)
     mask = data[at]
@@ -230,21 +229,21 @@ def skip_variant(data: bytes, at: int, end: int, depth: int = 0, strict: bool = 
             at += size
             if at > end:
                 raise Broken(CUT)
-            if kind == BOOLEAN and strict and data[at - 1] > 1:
+            if kind == BOOLEAN and data[at - 1] > 1 and walk is not None and walk.strict:
                 raise Broken("a Boolean other than 0 or 1")
             return at
         if kind == 0:
             return at
-        if kind == VARIANT and strict:
+        if kind == VARIANT and walk is not None and walk.strict:
             raise Broken("a Variant directly in a Variant")
-        return _skip_value(kind, data, at, end, depth, strict)
+        return _skip_value(kind, data, at, end, depth, walk)
     if not mask & 0x80 or kind == 0:
         raise Broken("a Variant of a reserved form")
     count: int
     count, at = skip_count(data, at, end)
-    at = _skip_elements(kind, max(count, 0), data, at, end, depth, strict)
+    at = _skip_elements(kind, max(count, 0), data, at, end, depth, walk)
     if mask & 0x40:
-        at = _skip_dimensions(count, data, at, end, strict)
+        at = _skip_dimensions(count, data, at, end, walk)
     return at
 
 
@@ -275,7 +274,7 @@ _NESTED: Mapping[int, NestedSkip] = {
 }  # fmt: skip
 
 
-def _skip_value(kind: int, data: bytes, at: int, end: int, depth: int, strict: bool) -> int:
+def _skip_value(kind: int, data: bytes, at: int, end: int, depth: int, walk: Walk | None) -> int:
     plain = _PLAIN.get(kind)
     if plain is not None:
         return plain(data, at, end)
@@ -283,20 +282,22 @@ def _skip_value(kind: int, data: bytes, at: int, end: int, depth: int, strict: b
     if nested is None:
         raise Broken("a Variant of an unknown type")
     check_depth(depth + 1)
-    return nested(data, at, end, depth + 1, strict)
+    return nested(data, at, end, depth + 1, walk)
 
 
-def _skip_elements(kind: int, count: int, data: bytes, at: int, end: int, depth: int, strict: bool) -> int:
+def _skip_elements(kind: int, count: int, data: bytes, at: int, end: int, depth: int, walk: Walk | None) -> int:
     size = FIXED.get(kind)
     if size is not None:
         stop = at + count * size
         if stop > end:
             raise Broken("an array length beyond the end of the message")
-        if kind == BOOLEAN and strict and count and max(data[at:stop]) > 1:
+        if kind == BOOLEAN and count and walk is not None and walk.strict and max(data[at:stop]) > 1:
             raise Broken("a Boolean other than 0 or 1")
         return stop
     if count > end - at:
         raise Broken("an array length beyond the end of the message")
+    if walk is not None:
+        walk.take(count)
     plain = _PLAIN.get(kind)
     if plain is not None:
         for _ in range(count):
@@ -307,17 +308,17 @@ def _skip_elements(kind: int, count: int, data: bytes, at: int, end: int, depth:
         raise Broken("a Variant of an unknown type")
     check_depth(depth + 1)
     for _ in range(count):
-        at = nested(data, at, end, depth + 1, strict)
+        at = nested(data, at, end, depth + 1, walk)
     return at
 
 
-def _skip_dimensions(count: int, data: bytes, at: int, end: int, strict: bool) -> int:
+def _skip_dimensions(count: int, data: bytes, at: int, end: int, walk: Walk | None) -> int:
     """ArrayDimensions; their product is the length of the array (5.2.2.16, table 21)."""
     dimensions, at = skip_count(data, at, end)
     stop = at + 4 * max(dimensions, 0)
     if stop > end:
         raise Broken("an array length beyond the end of the message")
-    if strict and dimensions > 0:
+    if walk is not None and walk.strict and dimensions > 0:
         product = 1
         for place in range(at, stop, 4):
             size: int = _SIZE(data, place)[0]

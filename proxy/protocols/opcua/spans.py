@@ -32,7 +32,7 @@ from proxy.protocols.opcua.skips import (
     skip_variant,
 )
 from proxy.protocols.opcua.structures import element_of, skipper_of
-from proxy.protocols.opcua.wire import ELEMENTS, I32, U16, Broken, Malformed
+from proxy.protocols.opcua.wire import ELEMENTS, I32, U16, Broken, Malformed, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +92,7 @@ def skip_request_header(data: bytes, at: int, end: int) -> int:
     """Part 4, 7.32. ``at`` is behind the type id: 4 in a message body."""
     at = skip_node_id(data, at, end) + 16  # timestamp, requestHandle, returnDiagnostics
     at = skip_strict_string(data, at, end) + 4
-    return skip_extension_object(data, at, end, 0, True)
+    return skip_extension_object(data, at, end, 0, Walk(True))
 
 
 def skip_response_header(data: bytes, at: int, end: int) -> int:
@@ -102,7 +102,7 @@ def skip_response_header(data: bytes, at: int, end: int) -> int:
     if at + 24 <= end and data[at + 16] == 0 and (table == _NULL_ARRAY or table == b"\0\0\0\0"):
         if data.startswith(b"\0\0\0", at + 21):
             return at + 24
-    return _RESPONSE_HEADER(data, at, end, 0, False)
+    return _RESPONSE_HEADER(data, at, end, 0, Walk(False))
 
 
 def _split(skip: NestedSkip, data: bytes, at: int, end: int, most: int) -> tuple[tuple[bytes, ...] | None, int]:
@@ -113,9 +113,9 @@ def _split(skip: NestedSkip, data: bytes, at: int, end: int, most: int) -> tuple
         raise Broken("an array length beyond the end of the message")
     if count > most:
         raise Broken("too many results", status.BAD_TOO_MANY_OPERATIONS)
-    start, found = at, []
+    start, found, walk = at, [], Walk(False)
     for _ in range(count):
-        stop = skip(data, start, end, 0, False)
+        stop = skip(data, start, end, 0, walk)
         found.append(data[start:stop])
         start = stop
     return tuple(found), start

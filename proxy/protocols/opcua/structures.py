@@ -35,7 +35,7 @@ from typing import (
 )
 
 from proxy.protocols.opcua.skips import BODIES, NestedSkip, Skip, skip_byte_string, skip_count, skip_string
-from proxy.protocols.opcua.wire import CUT, Broken, Reader, Writer
+from proxy.protocols.opcua.wire import CUT, Broken, Reader, Walk, Writer
 
 Read = Callable[[Reader], Any]
 Write = Callable[[Writer, Any], None]
@@ -44,7 +44,7 @@ Write = Callable[[Writer, Any], None]
 class Codec(NamedTuple):
     """Of one type: read, write, and the ways to pass over it. ``least``: the bytes of its shortest value.
 
-    ``skip`` takes ``(data, at, end)``; ``nested`` takes ``depth`` and ``strict`` as well. A type of one size has
+    ``skip`` takes ``(data, at, end)``; ``nested`` takes ``depth`` and a `Walk` as well. A type of one size has
     neither.
     """
 
@@ -162,12 +162,16 @@ def array_of(element: Codec) -> Codec:
 
     skip_one = skipper_of(element)
 
-    def skip(data: bytes, at: int, end: int, depth: int, strict: bool) -> int:
+    def skip(data: bytes, at: int, end: int, depth: int, walk: Walk | None) -> int:
         count, at = skip_count(data, at, end)
         if count * least > end - at:
             raise Broken("an array length beyond the end of the message")
+        if element.fixed:
+            return at + max(count, 0) * least
+        if walk is not None and count > 0:
+            walk.take(count)
         for _ in range(count):
-            at = skip_one(data, at, end, depth, strict)
+            at = skip_one(data, at, end, depth, walk)
         return at
 
     return Codec(read, write, 4, nested=skip)
@@ -207,12 +211,12 @@ def _skipper(codecs: list[Codec]) -> NestedSkip:
             size = 0
     rest: Final = size
 
-    def skip(data: bytes, at: int, end: int, depth: int, strict: bool) -> int:
+    def skip(data: bytes, at: int, end: int, depth: int, walk: Walk | None) -> int:
         for before, plain, nested in steps:
             if plain is not None:
                 at = plain(data, at + before, end)
             else:
-                at = nested(data, at + before, end, depth, strict)
+                at = nested(data, at + before, end, depth, walk)
         at += rest
         if at > end:
             raise Broken(CUT)

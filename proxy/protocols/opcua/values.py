@@ -106,7 +106,7 @@ class Variant:
     @staticmethod
     def read(reader: Reader) -> Variant:
         at = reader.at
-        reader.at = stop = skip_variant(reader.data, at, reader.end, reader.depth, reader.strict)
+        reader.at = stop = skip_variant(reader.data, at, reader.end, reader.depth, reader.walk)
         return Variant(reader.data[at:stop])
 
     def write(self, writer: Writer) -> None:
@@ -148,7 +148,7 @@ class DataValue:
     @staticmethod
     def read(reader: Reader) -> DataValue:
         data, at = reader.data, reader.at
-        stop = skip_data_value(data, at, reader.end, reader.depth, reader.strict)
+        stop = skip_data_value(data, at, reader.end, reader.depth, reader.walk)
         reader.at = stop
         mask = data[at]
         value = status = source = source_pico = server = server_pico = None
@@ -266,7 +266,7 @@ class ExtensionObject:
             reader.at = at + 3
             return ExtensionObject.NULL
         if reader.strict:
-            skip_extension_object(data, at, reader.end, reader.depth, True)
+            skip_extension_object(data, at, reader.end, reader.depth, reader.walk)
         type_id = NodeId.read(reader)
         encoding = reader.u8()
         if encoding > 2:

@@ -44,6 +44,25 @@ class Broken(Exception):
         self.fault = Malformed(why, code)
 
 
+class Walk:
+    """What the skips of one message share; without one they are those of a server's answer, of any length.
+
+    ``strict``: as in `Reader`. ``elements``: how many more array elements may be passed over one by one, those in
+    values included, so that a message of a megabyte costs no more time than one that fits (T42).
+    """
+
+    __slots__ = ("elements", "strict")
+
+    def __init__(self, strict: bool, elements: int = ELEMENTS) -> None:
+        self.strict = strict
+        self.elements = elements
+
+    def take(self, count: int) -> None:
+        self.elements -= count
+        if self.elements < 0:
+            raise Broken("too many array elements", status.BAD_TOO_MANY_OPERATIONS)
+
+
 class Reader:
     """Reads the fields of one message in their order; each method raises `Broken` where the bytes do not fit.
 
@@ -51,7 +70,7 @@ class Reader:
     cut there, and a guard must not see another name than the server). A server's answer is kept as sent.
     """
 
-    __slots__ = ("at", "data", "depth", "elements", "end", "strict")
+    __slots__ = ("at", "data", "depth", "elements", "end", "strict", "walk")
 
     def __init__(
         self, data: bytes, at: int = 0, end: int | None = None, *,
@@ -63,6 +82,7 @@ class Reader:
         self.depth = depth
         self.strict = strict
         self.elements = elements
+        self.walk = Walk(strict)
 
     def _step(self, size: int) -> int:
         at = self.at
