@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.core.reason import Reason
 from proxy.protocols.opcua import status
@@ -301,6 +303,17 @@ def test_t51_every_forged_opn_gets_the_same_answer(what: str) -> None:
     got = pair.gives(FORGED[what]())
     assert status_of(got) == CHECKS
     assert bytes(pair.down) == ErrorMessage(CHECKS, None).encode()
+
+
+@given(at=st.integers(0, 2_000), byte=st.integers(1, 255))
+def test_t51_no_changed_byte_of_an_opn_passes(at: int, byte: int) -> None:
+    """Headers, certificate and cipher text: each byte is compared, signed or means something."""
+    frame = bytearray(Opn().frame())
+    frame[at % len(frame)] ^= byte
+    pair = _greeted()
+    events = pair.north.receive(bytes(frame), 0.0, pair.down)
+    assert not pair.north.channel_id
+    assert all(isinstance(event, Broke) for event in events)
 
 
 @pytest.mark.parametrize("what", STRANGERS)

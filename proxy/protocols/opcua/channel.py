@@ -99,6 +99,7 @@ class Channel:
         self._bounds = Bounds(BUFFER, MAX_MESSAGE, 1)
         self._limits = Limits(VERSION, BUFFER, BUFFER, 0, 0)
         self._token: Token | None = None
+        self._previous: Token | None = None
         self._room = 0
         self._rest = bytearray()
         self._assembly = Assembly()
@@ -173,21 +174,24 @@ class Channel:
         raise NotImplementedError
 
     def _used(self, token: Token) -> None:
-        """A chunk was secured with ``token``, verified."""
+        """A chunk was secured with ``token``, verified. Asked only while there is more than one."""
         raise NotImplementedError
 
     def _chunk(self, frame: bytes, now: float) -> Said | None:
         """MSG or CLO: the whole message, if this was its last chunk."""
         channel, number = PLACE.unpack_from(frame, HEADER)
-        if self._token is None or channel != self.channel_id:
+        token = self._token
+        if token is None or channel != self.channel_id:
             raise Halt(status.BAD_TCP_SECURE_CHANNEL_UNKNOWN, "a chunk of another channel")
-        token = self._token_of(number, now)
+        if number != token.id or now >= token.ends:
+            token = self._token_of(number, now)
         plain = token.open(frame)
         if plain is None:
             raise Halt(status.BAD_SECURITY_CHECKS_FAILED, "a chunk that its token does not secure")
         sequence, request = PLACE.unpack_from(plain, 16)
         self._number(sequence)
-        self._used(token)
+        if token is not self._token or self._previous is not None:
+            self._used(token)
         body = self._assembly.take(plain[3:4], request, plain[HEADERS:], self._bounds)
         if isinstance(body, Malformed):
             raise halt_at(body)

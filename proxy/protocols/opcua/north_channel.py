@@ -91,7 +91,6 @@ class NorthChannel(Channel):
         self._opened = opened
         self._bounds = BEFORE_SESSION
         self._next_token: Token | None = None
-        self._previous: Token | None = None
         self._unproved: Opened | None = None
         self._client_nonce = b""
         self._renewals = float(RENEWALS)

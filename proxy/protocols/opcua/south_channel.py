@@ -82,7 +82,6 @@ class SouthChannel(Channel):
         self._bounds = FROM_SERVER
         self._started: float | None = None
         self._acknowledged = False
-        self._previous: Token | None = None
         self._nonce = b""
         self._asked: int | None = None
         self._own_id = OWN_IDS

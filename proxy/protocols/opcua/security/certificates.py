@@ -131,14 +131,16 @@ class Trust:
         return peer.why if isinstance(peer, Malformed) else self.accepts_peer(peer, now)
 
     def accepts_peer(self, peer: Peer, now: float) -> str | None:
+        """`accepts` for a certificate that was read already."""
         if not _in_time(peer.certificate, now):
             return "the certificate is expired or not yet valid"
         if peer.der in self._listed:
             return None
-        issuers = [one for one in self._authorities if one.subject == peer.certificate.issuer]
-        if not any(_issued(peer.certificate, one) for one in issuers):
+        named = [one for one in self._authorities if one.subject == peer.certificate.issuer]
+        issuers = [one for one in named if _issued(peer.certificate, one)]
+        if not issuers:
             return "the certificate is not in the trust list and was issued by nobody in it"
-        if not any(_in_time(one, now) for one in issuers if _issued(peer.certificate, one)):
+        if not any(_in_time(one, now) for one in issuers):
             return "the certificate of the authority is expired or not yet valid"
         if not _is_application(peer.certificate):
             return "the certificate is not for an application"
