@@ -7,7 +7,7 @@ structures are the standard's field lists, made from the standard's own files, s
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -23,6 +23,22 @@ from hypothesis import strategies as st
 from proxy.protocols.opcua.decode import decode, decode_inner, encode, make_extension
 from proxy.protocols.opcua.node_id import ExpandedNodeId, Guid, NodeId
 from proxy.protocols.opcua.services import INNER, SERVICES
+from proxy.protocols.opcua.services.filters import (
+    ContentFilter,
+    ContentFilterElement,
+    EventFilter,
+    LiteralOperand,
+    SimpleAttributeOperand,
+)
+from proxy.protocols.opcua.services.messages import ResponseHeader
+from proxy.protocols.opcua.services.monitor import CreateMonitoredItemsRequest
+from proxy.protocols.opcua.services.session import ActivateSessionRequest, UserNameIdentityToken
+from proxy.protocols.opcua.services.subscription import (
+    DataChangeNotification,
+    MonitoredItemNotification,
+    NotificationMessage,
+    PublishResponse,
+)
 from proxy.protocols.opcua.structures import Struct
 from proxy.protocols.opcua.values import (
     DataValue,
@@ -57,6 +73,48 @@ def test_asyncua_reads_what_we_write_and_writes_the_same(kind: type[Struct], dat
     assert again == body
     back = decode(again) if kind.ID in SERVICES else decode_inner(ExtensionObject(NodeId(0, kind.ID, 1), 1, again))
     assert back == ours
+
+
+def test_what_asyncua_makes_of_its_own_values() -> None:
+    """Values as an application gives them to asyncua, with structures in ExtensionObjects."""
+    token = ua.UserNameIdentityToken(PolicyId="user", UserName="ada", Password=b"secret")
+    request = ua.ActivateSessionRequest()
+    request.RequestHeader.RequestHandle = 9
+    request.Parameters.UserIdentityToken = token
+    found = decode(ua_binary.struct_to_binary(request))
+    assert isinstance(found, ActivateSessionRequest)
+    assert found.header.request_handle == 9
+    assert decode_inner(found.user_identity_token) == UserNameIdentityToken("user", "ada", b"secret", None)
+
+    item = ua.MonitoredItemCreateRequest()
+    item.RequestedParameters.Filter = ua.EventFilter(
+        [ua.SimpleAttributeOperand(BrowsePath=[ua.QualifiedName("Time", 0)], AttributeId=ua.AttributeIds.Value)],
+        ua.ContentFilter([ua.ContentFilterElement(FilterOperands=[ua.LiteralOperand(ua.Variant(5.0))])]),
+    )
+    create = ua.CreateMonitoredItemsRequest()
+    create.Parameters.ItemsToCreate = [item]
+    made = decode(ua_binary.struct_to_binary(create))
+    assert isinstance(made, CreateMonitoredItemsRequest)
+    assert made.items_to_create is not None
+    event_filter = decode_inner(made.items_to_create[0].requested_parameters.filter)
+    assert isinstance(event_filter, EventFilter)
+    clause = ContentFilterElement(0, (make_extension(LiteralOperand(Variant.of_double(5.0))),))
+    operand = SimpleAttributeOperand(NodeId.numeric(0, 2041), (QualifiedName(0, "Time"),), 13, None)
+    assert event_filter.where_clause == ContentFilter((clause,))
+    assert [
+        replace(one, type_definition_id=operand.type_definition_id) for one in event_filter.select_clauses or ()
+    ] == [operand]
+
+
+def test_asyncua_opens_the_notifications_we_make() -> None:
+    value = DataValue(Variant.of_double(1.5), 0, 132000000000000000, None, 132000000000000010, None)
+    holder = make_extension(DataChangeNotification((MonitoredItemNotification(4, value),), ()))
+    message = NotificationMessage(3, 132000000000000000, (holder,))
+    body = encode(PublishResponse(ResponseHeader.make(1), 5, (3,), False, message, (), ()))
+    theirs = ua_binary.from_binary(ua.PublishResponse, Buffer(body))
+    (opened,) = theirs.Parameters.NotificationMessage.NotificationData
+    assert opened.MonitoredItems[0].Value.Value.Value == 1.5
+    assert opened.MonitoredItems[0].ClientHandle == 4
 
 
 def compare(ours: Any, theirs: Any) -> None:
