@@ -17,7 +17,9 @@ from proxy.protocols.opcua.rules import parse_never, parse_rule
 from proxy.protocols.opcua.schema import SCHEMA
 from proxy.protocols.opcua.sections import sections
 from proxy.protocols.opcua.service import OpcUaService, parse_service
+from proxy.protocols.opcua.signed import SignedInspector
 from proxy.protocols.opcua.texts import parse_actions, parse_point, text_of
+from proxy.protocols.relay import RelayUpstream
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
@@ -93,10 +95,19 @@ class OpcUaProtocol:
         return SCHEMA
 
     def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
-        return OpcUaInspector(decide, setting, _service(options), client)
+        service = _service(options)
+        if _signed(setting):
+            return SignedInspector(decide, setting, service, client)
+        return OpcUaInspector(decide, setting, service, client)
 
     def upstream(self, options: object, far: Far) -> Upstream:
-        return OpcUaDevice(_service(options), far)
+        service = _service(options)
+        return RelayUpstream() if _signed(far.setting) else OpcUaDevice(service, far)
+
+
+def _signed(setting: Setting) -> bool:
+    """The channel is the client's and the server's own."""
+    return isinstance(setting.options, OpcUaListener) and setting.options.signed
 
 
 def _service(options: object) -> OpcUaService:
