@@ -213,7 +213,7 @@ def _is_application(certificate: x509.Certificate) -> bool:
 
 
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """A SHA-1 signature counts for nothing: two certificates can share one (T51)."""
+    """A SHA-1 signature counts for nothing: two certificates can share one (T51). pyca does not verify such either."""
     try:
         if not isinstance(certificate.signature_hash_algorithm, _HASHES):
             return False
