@@ -10,6 +10,7 @@ import json
 import math
 import pickle
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -50,11 +51,15 @@ class Sample:
         parsed = self.spec.parse_rule(self.given["rule"], must_not_report)
         self.rule = tuple(target.bound(self.names) for target in parsed)
         self.options = self.spec.parse_service(self.given["service"], must_not_report)
+        listener = self.spec.parse_listener(self.given.get("listener"), must_not_report)
+        self.setting = FakeSetting(secured=True, options=listener)
         self.relays = isinstance(self.spec.upstream(self.options, far()), RelayUpstream)
         """Its messages are a stream: what counts is the bytes, and not where one message ends and the next begins."""
 
-    def bytes(self, key: str) -> list[bytes]:
-        return [bytes.fromhex(text) for text in self.given[key]]
+    def bytes(self, key: str, instead: str | None = None) -> list[bytes]:
+        """``instead``: where a protocol says nothing under ``key`` because it is the same."""
+        given = self.given[key] if instead is None else self.given.get(key, self.given[instead])
+        return [bytes.fromhex(text) for text in given]
 
     def decide(self, asked: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict:
         """What the sample rule says."""
@@ -66,12 +71,35 @@ class Sample:
                 return refuse(asked, now)
         return Verdict(ref("rule"), reusable=True)
 
-    def link(self, decide: Decide | None = None) -> Link:
-        made = self.spec.inspector(decide or self.decide, FakeSetting(secured=True), self.options, client(self.names))
+    def fresh(self, judge: Judge | None = None, memory: object = None) -> Link:
+        """Nobody has said anything."""
+        whose = replace(client(self.names), memory=memory)
+        made = self.spec.inspector(judge or Judge(self.decide), self.setting, self.options, whose)
         return Link(cast("Inspector", Telling(made)), self.relays)
+
+    def link(self, decide: Decide | None = None) -> Link:
+        """What comes before anything is asked has been said: the sample's ``opening``, by client and device in turn."""
+        judge, memory = Judge(self.decide), self.spec.memory(self.options)
+        link = self.fresh(judge, memory)
+        upstream = cast("Upstream", Telling(self.spec.upstream(self.options, replace(far(), memory=memory))))
+        for turn in self.given.get("opening", ()):
+            link.turn(upstream, **{who: bytes.fromhex(text) for who, text in turn.items()})
+        link.begin()
+        judge.decide = decide or self.decide
+        return link
 
     def upstream(self) -> Upstream:
         return cast("Upstream", Telling(self.spec.upstream(self.options, far())))
+
+
+class Judge:
+    """Decides as it is told to, and may be told otherwise later."""
+
+    def __init__(self, decide: Decide) -> None:
+        self.decide = decide
+
+    def __call__(self, asked: tuple[Action, ...], now: float, recorded: bool = False) -> Verdict:
+        return self.decide(asked, now, recorded)
 
 
 class Telling:
@@ -103,6 +131,36 @@ class Link:
         self.inspector = inspector
         self.relays = relays
         self.out = Effects()
+        self._before = 0
+
+    def turn(self, upstream: Upstream, client: bytes = b"", device: bytes = b"") -> None:
+        """Bytes of one side, and what both machines make of them."""
+        far_out = UpstreamEffects()
+        if client:
+            self.send(client)
+        if device:
+            upstream.from_device(0, device, 0.0, far_out)
+        while self.out.upstream or far_out.clients or far_out.dial:
+            up, self.out.upstream = self.out.upstream, []
+            for message in up:
+                upstream.submit(1, message, 0.0, far_out)
+            dialled, far_out.dial = far_out.dial, []
+            for connection in dialled:
+                upstream.opened(connection, 0.0, far_out)
+            down, far_out.clients = far_out.clients, []
+            for _, message in down:
+                self.inspector.from_upstream(message, 0.0, self.out)
+
+    def begin(self) -> None:
+        """What happened so far is not what a test is about."""
+        assert not self.out.closing, [event.detail for event in self.out.events]
+        self.out.client.clear()
+        self.out.events.clear()
+        self._before = self.tallied
+
+    @property
+    def tallied(self) -> int:
+        return sum(self.inspector.tally().values()) - self._before
 
     def send(self, data: bytes) -> None:
         if not self.out.closing:
@@ -129,7 +187,7 @@ def sample(request: pytest.FixtureRequest) -> Sample:
 
 def test_the_contract_runs_on() -> None:
     print(f"protocols found: {', '.join(NAMES)}")
-    assert {"modbus", "mqtt"} <= set(NAMES)
+    assert {"modbus", "mqtt", "opcua"} <= set(NAMES)
 
 
 def test_it_is_called_like_its_folder(sample: Sample) -> None:
@@ -143,7 +201,8 @@ def test_it_is_called_like_its_folder(sample: Sample) -> None:
 
 def test_its_schema_is_json(sample: Sample) -> None:
     schema = sample.spec.schema()
-    assert set(schema) == {"service", "rule", "never"}
+    assert set(schema) - {"listener"} == {"service", "rule", "never"}
+    assert ("listener" in schema) == ("listener" in sample.given), "samples of settings, where there are any"
     for part in schema.values():
         assert json.loads(json.dumps(part)) == part
         assert part["additionalProperties"] is False
@@ -152,10 +211,10 @@ def test_its_schema_is_json(sample: Sample) -> None:
 def test_its_parsers_take_or_report_and_never_raise(sample: Sample) -> None:
     spec = sample.spec
     for value in JUNK:
-        for parse in (spec.parse_rule, spec.parse_never, spec.parse_service):
+        for parse in (spec.parse_rule, spec.parse_never, spec.parse_service, spec.parse_listener):
             reports: list[str] = []
             parsed = parse(value, lambda path, wrong, mend="", kept=reports: kept.append(wrong))
-            assert parsed or reports, (parse, value)
+            assert parsed or reports or (parse == spec.parse_listener and value is None), (parse, value)
 
 
 def plain(shape: object) -> bool:
@@ -215,6 +274,8 @@ def test_its_targets_and_options_can_be_sent_to_another_process(sample: Sample) 
         assert again == target and again.describe() == target.describe()
         assert [again.admits(action) for action in actions] == [target.admits(action) for action in actions]
     assert pickle.loads(pickle.dumps(sample.options)) == sample.options
+    assert pickle.loads(pickle.dumps(sample.setting.options)) == sample.setting.options
+    assert pickle.loads(pickle.dumps(sample.spec)).name == sample.name
 
 
 def test_what_it_learns_allows_what_was_asked_and_keeps_apart_what_acts(sample: Sample) -> None:
@@ -267,25 +328,28 @@ def test_its_targets_admit_a_part_of_what_they_cover(sample: Sample) -> None:
 
 def test_a_fresh_inspector_wants_nothing(sample: Sample) -> None:
     """But for a first message in time, if its protocol begins with one that must come."""
-    link = sample.link()
+    link = sample.fresh()
     assert link.inspector.deadline() == sample.given.get("first_within")
     assert dict(link.inspector.tally()) == {}
     link.inspector.tick(0.0, link.out)
     link.inspector.decide_again(0.0, link.out)
     link.inspector.resume(1, True, 0.0, link.out)
+    link.inspector.upstream_is(UpstreamState.OPEN, 0.0, link.out)
+    assert link.facts() == ([], [], [], False)
     for state in UpstreamState:
         link.inspector.upstream_is(state, 0.0, link.out)
-    assert link.facts() == ([], [], [], False)
+    assert link.out.closing == sample.given.get("ends_with_its_device", False)
+    assert link.out.events == []
 
 
 def test_what_is_allowed_goes_up_and_is_tallied(sample: Sample) -> None:
     link = sample.link()
     link.send(b"".join(sample.bytes("allowed")))
-    assert b"".join(link.out.upstream) == b"".join(sample.bytes("allowed"))
-    assert sum(link.inspector.tally().values()) == len(sample.bytes("allowed"))
+    assert b"".join(link.out.upstream) == b"".join(sample.bytes("up", "allowed"))
+    assert link.tallied == len(sample.bytes("allowed"))
     for answer in sample.bytes("answers"):
         link.inspector.from_upstream(answer, 0.0, link.out)
-    assert link.out.client == sample.bytes("answers")
+    assert link.out.client == sample.bytes("told", "answers")
     link.inspector.eof(0.0, link.out)
     assert (link.out.closing, link.out.why) == (True, None)
 
@@ -299,10 +363,11 @@ def test_what_is_refused_does_not_go_up(sample: Sample) -> None:
 
 
 def test_malformed_ends_the_link(sample: Sample) -> None:
-    for stream in sample.bytes("malformed"):
+    farewells = sample.bytes("farewells") if "farewells" in sample.given else [b""] * len(sample.given["malformed"])
+    for stream, farewell in zip(sample.bytes("malformed"), farewells, strict=True):
         link = sample.link()
         link.send(stream)
-        assert link.facts() == ([], [], ["malformed"], True)
+        assert link.facts() == ([], [farewell] if farewell else [], ["malformed"], True)
         assert link.inspector.deadline() is None
 
 
@@ -316,11 +381,16 @@ def test_an_unfinished_message_has_a_deadline(sample: Sample) -> None:
     assert link.inspector.deadline() is None
 
 
+def _cuts(stream: bytes) -> list[int]:
+    """Of a long stream not all, since what comes before takes its time."""
+    return [at for at in range(len(stream)) if at < 48 or len(stream) <= 128 or at % 7 == 0]
+
+
 def test_cutting_the_stream_changes_nothing(sample: Sample) -> None:
     for stream in (b"".join(sample.bytes("allowed")), *sample.bytes("malformed")):
         whole = sample.link()
         whole.send(stream)
-        for at in range(len(stream)):
+        for at in _cuts(stream):
             pieces = sample.link()
             pieces.send(stream[:at])
             pieces.send(stream[at:])
@@ -342,13 +412,14 @@ def test_cutting_what_a_relayed_device_says_changes_nothing(sample: Sample) -> N
 def test_noise_never_raises_and_never_goes_up(sample: Sample) -> None:
     noise = random.Random(7)
     good = b"".join(sample.bytes("allowed"))
-    for _ in range(2000):
+    own = [bytes.fromhex(text) for text in sample.given.get("own", ())]
+    for _ in range(400 if sample.given.get("opening") else 2000):
         stream = bytearray(good)
         for _ in range(noise.randrange(1, 8)):
             stream[noise.randrange(len(stream))] = noise.randrange(256)
         link = sample.link(refuse)
         link.send(bytes(stream))
-        assert link.out.upstream == []
+        assert [message for message in link.out.upstream if message not in own] == []
 
 
 def test_the_end_is_the_end(sample: Sample) -> None:
@@ -400,12 +471,12 @@ def test_an_upstream_tells_when_it_wants_to_be_woken(sample: Sample) -> None:
             out.hang_up.clear()
             step, client = chance.randrange(6), chance.randrange(1, 4)
             if step < 2:
-                upstream.submit(client, chance.choice(sample.bytes("allowed")), now, out)
+                upstream.submit(client, chance.choice(sample.bytes("up", "allowed")), now, out)
             elif step == 2 and dialled - up:
                 up.add(connection := min(dialled - up))
                 upstream.opened(connection, now, out)
             elif step == 3 and up:
-                upstream.from_device(min(up), chance.choice(sample.bytes("answers")), now, out)
+                upstream.from_device(min(up), chance.choice(sample.bytes("device", "answers")), now, out)
             elif step == 4 and dialled and chance.random() < 0.3:
                 connection = min(dialled)
                 dialled.discard(connection)
@@ -430,7 +501,7 @@ def test_an_upstream_does_nothing_until_it_is_asked(sample: Sample) -> None:
 
 def test_an_upstream_dials_for_the_first_message_and_sends_it_once_open(sample: Sample) -> None:
     upstream, out = sample.upstream(), UpstreamEffects()
-    upstream.submit(1, sample.bytes("allowed")[0], 0.0, out)
+    upstream.submit(1, sample.bytes("up", "allowed")[0], 0.0, out)
     assert (len(out.dial), out.device) == (1, {})
     upstream.opened(out.dial[0], 0.0, out)
     assert set(out.device) == {out.dial[0]}
@@ -440,4 +511,4 @@ def test_what_an_upstream_is_given_is_not_options(sample: Sample) -> None:
     with pytest.raises(TypeError):
         sample.spec.upstream(object(), far())
     with pytest.raises(TypeError):
-        sample.spec.inspector(sample.decide, FakeSetting(), object(), client())
+        sample.spec.inspector(sample.decide, sample.setting, object(), client())
