@@ -112,7 +112,7 @@ def test_t42_padding_is_checked_behind_the_signature(damage: str) -> None:
         sealed = sealed[:-1]
     opened = token.open(sealed)
     good = token.seal(b"MSG", b"F", 3, 4, 5, b"the next")
-    assert str(token.open(good)).endswith("the next'")
+    assert (token.open(good) or b"")[24:] == b"the next"
     assert opened is None if damage != "short" else opened == head + bytes(12) + b"\x01\x01"
 
 
