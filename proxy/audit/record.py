@@ -234,7 +234,7 @@ def _table(counts: dict[str, int]) -> dict[str, int]:
 
 def _peer(facts: ConnFacts) -> Fields:
     host = f"[{facts.peer_ip}]" if ":" in facts.peer_ip else facts.peer_ip
-    fields: Fields = {"peer": cap(f"{host}:{facts.peer_port}")}
+    fields: Fields = {"peer": cap(host if facts.inside is not None else f"{host}:{facts.peer_port}")}
     if facts.mac is not None:
         fields["mac"] = cap(facts.mac)
     if facts.certificate is not None:

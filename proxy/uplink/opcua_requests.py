@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 VALUE = 13
 NAMESPACE_ARRAY = NodeId.numeric(0, 2255)
-QUEUE = 10
+QUEUE = 100
 """Values of one node that the server keeps between two notifications; the oldest goes first, and says so."""
 ALIVE_EVERY = 5.0
 LIVES = 60.0
