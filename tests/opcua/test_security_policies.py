@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -161,6 +162,30 @@ def test_an_opn_of_any_size_comes_back(bits: int, size: int) -> None:
     policy, said = BY_NAME["Aes256_Sha256_RsaPss"], OpenBody(1, 2, os.urandom(size))
     chunk = _opn(seal_open(policy, 5, own(CLIENT), peer(SERVER, bits), said))
     assert unsealed_body(chunk, policy, rsa_key(SERVER, bits), peer(CLIENT).public_key) == said
+
+
+@pytest.mark.parametrize("bits", [2048, 4096])
+@pytest.mark.parametrize(
+    ("padding", "good"),
+    [
+        (b"\x03\x03\x03\x03", True),
+        (b"\x00", True),
+        (b"\x03\x03\x04\x03", False),
+        (b"\x04\x03\x03\x03", False),
+        (b"\x03\x03\x03\x04", False),
+        (b"\xff\xff\xff\xff", False),
+        (b"\x08" * 5, False),
+    ],
+)
+def test_t42_padding_of_an_opn_is_checked_behind_the_signature(bits: int, padding: bytes, good: bool) -> None:
+    """Signed by the right peer. Above 2048 bits the high byte of the count follows."""
+    policy, key = BY_NAME["Aes256_Sha256_RsaPss"], rsa_key(SERVER, bits)
+    said = OpenBody(1, 2, b"body")
+    chunk = _opn(seal_open(policy, 5, own(CLIENT), peer(SERVER, bits), said))
+    plain = bytes((1, 0, 0, 0, 2, 0, 0, 0)) + said.body + padding + (b"\x00" if bits > 2048 else b"")
+    signature = policy.asym_sign(rsa_key(CLIENT), chunk.head + plain)
+    sealed = replace(chunk, rest=policy.asym_encrypt(key.public_key(), plain + signature))
+    assert unsealed_body(sealed, policy, key, peer(CLIENT).public_key) == (said if good else None)
 
 
 @pytest.mark.parametrize("mode", MODES)
