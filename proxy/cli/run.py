@@ -89,7 +89,10 @@ def _started(site: Site, app: App) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload, "SIGHUP")
     for listener in app.gateway.listeners:
         host, port = listener.address
-        how = "TLS, client certificates" if listener.entrance.secured else "plain"
+        options = listener.entrance.options
+        own = "its own channel" if getattr(options, "secures", False) else "plain"
+        how = "TLS, client certificates" if listener.entrance.secured else own
+        how = ", UNSAFE: ".join((how, *getattr(options, "unsafe", ())))
         place = f"{listener.entrance.protocol.name} on {host}:{port} ({how})"
         click.echo(f"{listener.entrance.name}: {place} -> {listener.entrance.device.id}", err=True)
     click.echo(f"site {site.name}: ready; admin on {site.admin.host}:{app.admin_port}", err=True)
