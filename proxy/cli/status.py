@@ -84,10 +84,17 @@ def as_text(status: dict[str, Any], ready: dict[str, Any]) -> str:
     for row in _rows(status.get("devices")):
         what = f"{_text(row, 'address')} {_text(row, 'state')}, {_text(row, 'connections')} connections"
         lines.append(_line("device", _text(row, "id"), what))
+    lines += [_publisher_line(row) for row in _rows(status.get("publishers"))]
     degraded = status.get("degraded")
     lines += [_line("degraded", "", line) for line in (degraded if isinstance(degraded, list) else [])]
     lines += [_line("not ready", _text(check, "name"), _text(check, "detail")) for check in missing]
     return "\n".join(lines or ["ready"])
+
+
+def _publisher_line(row: dict[str, Any]) -> str:
+    ends = f"{_text(row, 'source')} ({_text(row, 'device')}) -> {_text(row, 'to')} ({_text(row, 'broker')})"
+    counts = f"{_text(row, 'published')} of {_text(row, 'samples')} values published, {_text(row, 'waiting')} wait"
+    return _line("publisher", _text(row, "name"), f"{_text(row, 'format')} {ends}, {counts}")
 
 
 def _monitor_line(row: dict[str, Any]) -> str:

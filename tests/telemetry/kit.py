@@ -72,6 +72,27 @@ class Flows:
     problem: str = "disk full"
 
 
+@dataclass
+class Side:
+    up: bool = True
+    losses: int = 2
+
+
+@dataclass
+class Publisher:
+    device: Side = field(default_factory=Side)
+    broker: Side = field(default_factory=lambda: Side(False, 1))
+    samples: int = 40
+    published: int = 30
+    dropped: int = 3
+    unpublished: int = 4
+    gaps: int = 5
+    missed: int = 6
+    rebirths: int = 7
+    waiting: int = 8
+    refused: dict[str, str] = field(default_factory=lambda: {"force": "Bad_UserAccessDenied"})
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 50.0
@@ -102,6 +123,7 @@ def sources(clock: Clock | None = None) -> Sources:
         flows=Flows(),
         monitors=lambda: [MonitorFigures("cell-3", "setpoint", 1_796_000_000.0, 4, 1)],
         monitor_errors=lambda: 6,
+        publishers=lambda: {"line": Publisher()},
     )
 
 

@@ -66,6 +66,13 @@ def test_values_come_from_the_figures() -> None:
     assert (value("bulkhead_flows"), value("bulkhead_flows_healthy")) == (5, 0)
     assert value("bulkhead_flows_untold_messages_total") == 2
     assert (value("bulkhead_flows_dropped_total"), value("bulkhead_flows_errors_total")) == (1, 3)
+    assert value("bulkhead_publisher_up", publisher="line", side="device") == 1
+    assert value("bulkhead_publisher_up", publisher="line", side="broker") == 0
+    assert value("bulkhead_publisher_losses_total", publisher="line", side="device") == 2
+    assert value("bulkhead_publisher_waiting", publisher="line") == 8
+    assert value("bulkhead_publisher_nodes_refused", publisher="line") == 1
+    counts = ("samples", "published", "dropped", "unpublished", "gaps", "missed_notifications", "rebirths")
+    assert [value(f"bulkhead_publisher_{name}_total", publisher="line") for name in counts] == [40, 30, 3, 4, 5, 6, 7]
     assert value("bulkhead_device_connections", device="plc-3a") == 1
     assert value("bulkhead_device_faults_total", device="plc-3a", reason="BH-1107") == 1
     assert value("bulkhead_audit_merged_records_total") == 40
@@ -98,6 +105,7 @@ def test_labels_are_names_of_the_operator_and_codes_of_the_closed_list() -> None
         for sample in family.samples:
             allowed = {"listener": {"cell-3-modbus"}, "device": {"plc-3a"}, "certificate": {"gateway"}, "reason": codes}
             allowed |= {"surface": {"cell-3"}, "rule": {"setpoint"}}
+            allowed |= {"publisher": {"line"}, "side": {"device", "broker"}}
             if family.name == "bulkhead_build_info" or family.name.startswith("process_"):
                 continue
             assert all(label_value in allowed[label] for label, label_value in sample.labels.items()), sample
