@@ -15,9 +15,11 @@ from proxy.protocols.opcua import status
 from proxy.protocols.opcua.channel import Broke, Renewed, Said
 from proxy.protocols.opcua.chunks import Assembly, Bounds, after, count, follows, split
 from proxy.protocols.opcua.north_channel import NorthChannel
+from proxy.protocols.opcua.north_opening import Openings
 from proxy.protocols.opcua.wire import Malformed
 from tests.opcua.channel_forging import RENEW, Opn, plain_chunk
 from tests.opcua.channel_world import (
+    CLIENT,
     Pair,
     none_pair,
     north_setting,
@@ -182,6 +184,32 @@ class Unused:
     @staticmethod
     def public_key() -> object:
         return own("server").key.public_key()
+
+
+def test_t43_opns_with_one_certificate_are_few_and_others_are_not_held_up() -> None:
+    openings = Openings()
+    assert all(openings.take(b"hmi", 5.0) for _ in range(256))
+    assert not openings.take(b"hmi", 5.0)
+    assert openings.take(b"historian", 5.0)
+    taken = sum(openings.take(b"hmi", 5.0 + tenth / 100) for tenth in range(1, 501))
+    assert 98 <= taken <= 101  # 20 a second for five seconds, however often it is asked
+
+
+def test_t43_the_counts_of_certificates_are_bounded() -> None:
+    openings = Openings()
+    for number in range(5_000):
+        openings.take(str(number).encode(), 1.0)
+    assert len(openings._left) == 1_024
+
+
+def test_t43_an_opn_beyond_the_budget_of_its_certificate_costs_no_rsa() -> None:
+    setting = replace(north_setting(), own=replace(own("server"), key=Unused()))  # type: ignore[arg-type]
+    while setting.openings.take(own(CLIENT).thumbprint, 0.0):
+        pass
+    pair = Pair(setting)
+    pair.south.start(0.0, pair.up)
+    pair.gives(bytes(pair.up))
+    assert status_of(pair.gives(Opn().frame())) == status.BAD_TCP_SERVER_TOO_BUSY
 
 
 def test_t50_renewals_are_few() -> None:

@@ -13,7 +13,6 @@ decryption, signature, numbers, content. Up to the signature every fault gets th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.core.reason import Reason
@@ -34,9 +33,9 @@ from proxy.protocols.opcua.channel import (
 from proxy.protocols.opcua.chunks import BEFORE_SESSION, IN_SESSION
 from proxy.protocols.opcua.decode import decode, encode
 from proxy.protocols.opcua.framing import ErrorMessage, Hello, Limits
-from proxy.protocols.opcua.opening import OpenBody, OpenChunk, plain_body, read_open, seal_open, unsealed_body
-from proxy.protocols.opcua.security.certificates import OwnCertificate, Peer, Trust
-from proxy.protocols.opcua.security.policies import NONE, POLICIES, Mode, Policy
+from proxy.protocols.opcua.north_opening import NorthSetting, body_of, mode_of, policy_of, sender_of
+from proxy.protocols.opcua.opening import OpenBody, OpenChunk, read_open, seal_open
+from proxy.protocols.opcua.security.policies import Mode, Policy
 from proxy.protocols.opcua.services.channel import (
     ChannelSecurityToken,
     OpenSecureChannelRequest,
@@ -47,7 +46,10 @@ from proxy.protocols.opcua.tokens import Token
 from proxy.protocols.opcua.wire import Malformed
 
 if TYPE_CHECKING:
+    from proxy.protocols.opcua.security.certificates import Peer
     from proxy.protocols.opcua.services.messages import RequestHeader
+
+__all__ = ["NorthChannel", "NorthSetting"]
 
 OPENING_SECONDS = 5.0
 """From the connection to the first OPN, and on a secured channel to the first message (T45)."""
@@ -57,19 +59,6 @@ RENEWALS = 8
 """OPN renewals at once, and one more each second: a proved peer must not keep us at RSA all the time (CVE-2023-32787).
 """
 ISSUE, RENEW = 0, 1
-
-
-@dataclass(frozen=True, slots=True)
-class NorthSetting:
-    """What a listener offers. ``policies``: short names, "None" only where that is allowed. ``modes``: SIGN and
-    SIGN_AND_ENCRYPT. ``own`` and ``trust`` are there if any policy but None is. ``discovery_in_none``: a client may
-    open a None channel although "None" is not offered, to ask for the endpoints."""
-
-    own: OwnCertificate | None
-    policies: frozenset[str]
-    modes: frozenset[Mode]
-    trust: Trust | None
-    discovery_in_none: bool = False
 
 
 class NorthChannel(Channel):
@@ -191,11 +180,8 @@ class NorthChannel(Channel):
             raise halt_at(chunk)
         if chunk.channel != self.channel_id:
             raise Halt(status.BAD_TCP_SECURE_CHANNEL_UNKNOWN, "an OPN for another channel")
-        policy = self._policy(chunk)
-        peer = self._trusted(chunk) if policy.secured else None
-        if self._token is not None:
-            self._spend_renewal(now)
-        said = self._unseal(chunk, policy, peer)
+        policy, peer = self._first(chunk, now) if self._token is None else self._again(chunk, now)
+        said = body_of(self._setting, chunk, policy, peer)
         self._number(said.sequence)
         asked = decode(said.body)
         if not isinstance(asked, OpenSecureChannelRequest):
@@ -212,52 +198,33 @@ class NorthChannel(Channel):
         if not first:
             events.append(Renewed())
 
-    def _policy(self, chunk: OpenChunk) -> Policy:
-        policy = POLICIES.get(chunk.policy_uri or "")
-        if self._token is not None:
-            if policy is not self.policy:
-                raise Halt(status.BAD_SECURITY_CHECKS_FAILED, "a renewal with another security policy")
-            return self.policy
-        if policy is None or policy.name not in self._setting.policies:
-            if policy is not NONE or not self._setting.discovery_in_none:
-                raise Halt(status.BAD_SECURITY_POLICY_REJECTED, "a security policy that the listener does not offer")
-            self.discovery_only = True
-        return policy
+    def _first(self, chunk: OpenChunk, now: float) -> tuple[Policy, Peer | None]:
+        setting = self._setting
+        policy, self.discovery_only = policy_of(setting, chunk)
+        if not policy.secured:
+            return policy, None
+        peer = sender_of(setting, chunk, self._wall())
+        if not setting.openings.take(peer.thumbprint, now):
+            raise Halt(status.BAD_TCP_SERVER_TOO_BUSY, "too many OPNs with one certificate", Reason.OVERLOAD)
+        return policy, peer
 
-    def _trusted(self, chunk: OpenChunk) -> Peer:
-        """The sender's certificate, believed. The private key was not used so far."""
-        own, trust = self._setting.own, self._setting.trust
-        if own is None or trust is None or chunk.thumbprint != own.thumbprint:
-            raise Halt(status.BAD_SECURITY_CHECKS_FAILED, "an OPN that was not made for our certificate")
-        peer = Peer.read(chunk.certificate or b"")
-        if isinstance(peer, Malformed):
-            raise Halt(status.BAD_SECURITY_CHECKS_FAILED, peer.why)
-        if self.peer is not None and peer.der != self.peer.der:
+    def _again(self, chunk: OpenChunk, now: float) -> tuple[Policy, Peer | None]:
+        """A renewal is the same peer's, with the same policy; trust and dates are looked at again."""
+        if chunk.policy_uri != self.policy.uri:
+            raise Halt(status.BAD_SECURITY_CHECKS_FAILED, "a renewal with another security policy")
+        peer = sender_of(self._setting, chunk, self._wall()) if self.policy.secured else None
+        if peer != self.peer:
             raise Halt(status.BAD_SECURITY_CHECKS_FAILED, "a renewal with another certificate", Reason.DIFFERS_FROM_PIN)
-        why = trust.accepts_peer(peer, self._wall())
-        if why is not None:
-            reason = Reason.CERTIFICATE_ENDED if "expired" in why else Reason.UNKNOWN_DEVICE
-            raise Halt(status.BAD_SECURITY_CHECKS_FAILED, why, reason)
-        return peer
-
-    def _unseal(self, chunk: OpenChunk, policy: Policy, peer: Peer | None) -> OpenBody:
-        own = self._setting.own
-        if peer is None or own is None:
-            said = plain_body(chunk)
-        else:
-            said = unsealed_body(chunk, policy, own.key, peer.public_key)
-        if said is None:
-            raise Halt(status.BAD_SECURITY_CHECKS_FAILED, "an OPN that its sender's certificate does not prove")
-        return said
+        self._spend_renewal(now)
+        return self.policy, peer
 
     def _mode(self, policy: Policy, asked: OpenSecureChannelRequest) -> Mode:
         if asked.request_type != (ISSUE if self._token is None else RENEW):
             raise Halt(status.BAD_REQUEST_TYPE_INVALID, "an OPN that issues twice, or renews what was not issued")
-        offered = self._setting.modes - {Mode.NONE} if policy.secured else frozenset({Mode.NONE})
-        for mode in offered:
-            if mode.value == asked.security_mode and (self._token is None or mode is self.mode):
-                return mode
-        raise Halt(status.BAD_SECURITY_MODE_REJECTED, "a security mode that is not offered, or another one on renewal")
+        mode = mode_of(self._setting, policy, asked)
+        if self._token is not None and mode is not self.mode:
+            raise Halt(status.BAD_SECURITY_MODE_REJECTED, "a renewal with another security mode")
+        return mode
 
     def _nonce(self, policy: Policy, asked: OpenSecureChannelRequest) -> bytes:
         nonce = asked.client_nonce or b""
