@@ -24,7 +24,8 @@ from proxy.protocols.opcua.services.session import (
     CreateSessionResponse,
     SignatureData,
 )
-from proxy.protocols.opcua.south_session import Identity, next_nonce
+from proxy.protocols.opcua.south_identity import Identities
+from proxy.protocols.opcua.south_session import next_nonce
 from tests.opcua.south import URL, South, activate, create, read
 from tests.opcua.south_certificates import SERVER, certificates, service
 from tests.opcua.south_server import USERS, Server, good, user_policy
@@ -45,17 +46,15 @@ def server_of(policy: str = BASIC, mode: Mode = ENCRYPT, **more: Any) -> Server:
 
 
 @cache
-def identity(options: OpcUaService) -> Any:
-    """Kept from test to test as a device's memory keeps it from link to link: keys are slow to load."""
-    south = South(Server(), options, secrets=certificates().secrets)
-    Identity.of(options, south.far, south.memory)
-    return south.memory.identity
+def identities(options: OpcUaService) -> Identities:
+    """Kept from test to test as a device's memory keeps them from link to link: keys are slow to load."""
+    return Identities()
 
 
 def south_of(server: Server, **more: Any) -> South:
     options = service(server.policy.name, "sign" if server.mode is SIGN else "sign_and_encrypt")
     south = South(server, options, secrets=certificates().secrets, **more)
-    south.memory.identity = identity(options)
+    south.memory.identities = identities(options)
     return south
 
 
@@ -397,15 +396,13 @@ def test_secret_has_the_form_of_part_4() -> None:
 def test_keys_are_loaded_once_for_all_links_and_anew_when_they_change() -> None:
     server, secrets = server_of(), certificates().secrets
     options = service(BASIC, "sign_and_encrypt")
-    first = South(server, options, secrets=secrets)
-    kept = Identity.of(options, first.far, first.memory)
-    second = South(server, options, memory=first.memory, secrets=dict(secrets))
-    assert Identity.of(options, second.far, first.memory) is kept
-    renewed = {**secrets, SERVER: certificates().other.der}
-    third = South(server, options, memory=first.memory, secrets=renewed)
-    changed = Identity.of(options, third.far, first.memory)
+    kept = Identities()
+    first = kept.of(options, South(server, options, secrets=secrets).far)
+    assert kept.of(options, South(server, options, secrets=dict(secrets)).far) is first
+    far = South(server, options, secrets={**secrets, SERVER: certificates().other.der}).far
+    changed = kept.of(options, far)
     assert changed.server is not None and changed.server.der == certificates().other.der
-    assert Identity.of(options, third.far, first.memory) is changed
+    assert kept.of(options, far) is changed
 
 
 def test_kept_state() -> None:

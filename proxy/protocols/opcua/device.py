@@ -22,7 +22,6 @@ from proxy.protocols.opcua.memory import Memory
 from proxy.protocols.opcua.south_channel import SouthChannel, SouthSetting
 from proxy.protocols.opcua.south_line import CONNECTION, ID, SouthLine, fault_to, wake
 from proxy.protocols.opcua.south_services import SouthServices
-from proxy.protocols.opcua.south_session import Identity
 
 if TYPE_CHECKING:
     from proxy.protocols.base import Far, UpstreamEffects
@@ -152,7 +151,7 @@ class OpcUaDevice:
         """False if what the service is known by cannot be used."""
         self._client = client
         try:
-            identity = Identity.of(self._service, self._far, self._memory)
+            identity = self._memory.identities.of(self._service, self._far)
         except ValueError as fault:
             self._stage = _Stage.OVER
             self._tell(Reason.UPSTREAM_UNREACHABLE, str(fault), out)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from proxy.protocols.opcua.south_identity import Identities
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from proxy.protocols.opcua.node import Node
     from proxy.protocols.opcua.node_id import NodeId
-    from proxy.protocols.opcua.south_session import Identity
 
 Key = tuple[int, str, int | str | bytes]
 """`NodeId.key`: the canonical form, so that two encodings of one token are one session."""
@@ -74,14 +75,14 @@ class Session:
 
 class Memory:
     """All sessions of one device, oldest first. ``entries``: what its listeners are to their clients (`entry`).
-    ``identity``: what we are to the server, with what it was made of."""
+    ``identities``: what we are to the server."""
 
-    __slots__ = ("entries", "identity", "sessions")
+    __slots__ = ("entries", "identities", "sessions")
 
     def __init__(self) -> None:
         self.sessions: dict[Key, Session] = {}
         self.entries: dict[Hashable, object] = {}
-        self.identity: tuple[object, Identity] | None = None
+        self.identities = Identities()
 
     def find(self, token: NodeId) -> Session | None:
         return self.sessions.get(token.key)

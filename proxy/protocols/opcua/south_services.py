@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from proxy.protocols.opcua.memory import Memory
     from proxy.protocols.opcua.node import Node
     from proxy.protocols.opcua.services.discovery import EndpointDescription
+    from proxy.protocols.opcua.south_identity import Identity
     from proxy.protocols.opcua.south_line import SouthLine
-    from proxy.protocols.opcua.south_session import Identity
 
 AGAIN = 1.0
 """Seconds between two readings of the NamespaceArray that the inspector asked for."""

@@ -12,16 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.decode import decode_inner, make_extension
 from proxy.protocols.opcua.memory import SouthState, TokenPolicy
 from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.security.certificates import OwnCertificate, Peer
-from proxy.protocols.opcua.security.policies import BY_NAME, POLICIES, Mode, Policy
-from proxy.protocols.opcua.service import Login, read_login
+from proxy.protocols.opcua.security.policies import POLICIES, Mode
 from proxy.protocols.opcua.services.session import (
     ActivateSessionRequest,
     AnonymousIdentityToken,
@@ -34,11 +30,9 @@ from proxy.protocols.opcua.values import ExtensionObject
 from proxy.protocols.opcua.wire import Malformed
 
 if TYPE_CHECKING:
-    from proxy.protocols.base import Far
-    from proxy.protocols.opcua.memory import Memory
-    from proxy.protocols.opcua.service import OpcUaService
     from proxy.protocols.opcua.services.discovery import EndpointDescription
     from proxy.protocols.opcua.services.messages import RequestHeader
+    from proxy.protocols.opcua.south_identity import Identity
 
 NONCE = 32
 LONGEST_NONCE = 128
@@ -49,49 +43,6 @@ MOST_ENDPOINTS = 100
 TRANSPORT = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary"
 ANONYMOUS, USER_NAME = 0, 1
 _NO_SIGNATURE = SignatureData(None, None)
-_MODES = {"sign": Mode.SIGN, "sign_and_encrypt": Mode.SIGN_AND_ENCRYPT}
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What the channel to the server is: how secured, with which certificate of ours, to which certificate and URL.
-    ``login`` replaces what the client says of its user."""
-
-    policy: Policy
-    mode: Mode
-    own: OwnCertificate | None
-    server: Peer | None
-    url: str
-    login: Login | None
-
-    @property
-    def secured(self) -> bool:
-        return self.own is not None
-
-    @staticmethod
-    def of(service: OpcUaService, far: Far, memory: Memory) -> Identity:
-        """From the files that the service names; kept while they are the same, because a key takes 50 ms to load.
-
-        Raises ValueError for a file that is no certificate, key or login.
-        """
-        made_of = (service, far.address, [far.setting.secret(name) for name in service.secrets])
-        if memory.identity is None or memory.identity[0] != made_of:
-            memory.identity = made_of, Identity._made(service, far)
-        return memory.identity[1]
-
-    @staticmethod
-    def _made(service: OpcUaService, far: Far) -> Identity:
-        secret = far.setting.secret
-        own = server = login = None
-        if service.secured:
-            own = OwnCertificate.load(secret(service.certificate_file), secret(service.key_file))
-        if service.server_file is not None:
-            server = _pinned(secret(service.server_file))
-        if service.login is not None:
-            login = read_login(secret(service.login))
-        mode = _MODES[service.mode] if service.secured else Mode.NONE
-        url = f"opc.tcp://{far.address}{service.path}"
-        return Identity(BY_NAME[service.security], mode, own, server, url, login)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,16 +224,6 @@ def _user_name(user: str, password: bytes, state: SouthState, identity: Identity
             return make_extension(UserNameIdentityToken(offer.id, user, password, None))
     why = "the server takes passwords only in the clear or under a policy that is broken (T51)"
     return Refused(status.BAD_IDENTITY_TOKEN_REJECTED, why)
-
-
-def _pinned(content: bytes) -> Peer:
-    """Of a file in PEM or DER. Raises ValueError."""
-    if content.lstrip().startswith(b"-----"):
-        content = x509.load_pem_x509_certificate(content).public_bytes(Encoding.DER)
-    peer = Peer.read(content)
-    if isinstance(peer, Malformed):
-        raise ValueError(f"the server's certificate cannot be used: {peer.why}")
-    return peer
 
 
 def _uris_of(own: OwnCertificate) -> tuple[str, ...]:
