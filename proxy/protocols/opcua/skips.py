@@ -237,7 +237,7 @@ def skip_variant(data: bytes, at: int, end: int, depth: int = 0, walk: Walk | No
         if kind == VARIANT and walk is not None and walk.strict:
             raise Broken("a Variant directly in a Variant")
         return _skip_value(kind, data, at, end, depth, walk)
-    if not mask & 0x80 or kind == 0:
+    if not mask & 0x80:
         raise Broken("a Variant of a reserved form")
     count: int
     count, at = skip_count(data, at, end)

@@ -25,7 +25,6 @@ from typing import (
     Annotated,
     Any,
     ClassVar,
-    Final,
     NamedTuple,
     TypeVar,
     dataclass_transform,
@@ -112,14 +111,11 @@ def struct(cls: type[S]) -> type[S]:
     hints = get_type_hints(made, include_extras=True)
     names = [field.name for field in fields(made)]
     codecs = [codec_of(hints[name]) for name in names]
-    made.WIRE = Codec(
-        own_read.__func__ if own_read else _reader(made, [codec.read for codec in codecs]),
-        _writer(names, codecs),
-        sum(codec.least for codec in codecs),
-        nested=_skipper(codecs),
-    )
+    read = own_read.__func__ if own_read else _reader(made, [codec.read for codec in codecs])
+    skip = _skipper(codecs)
+    made.WIRE = Codec(read, _writer(names, codecs), sum(codec.least for codec in codecs), nested=skip)
     if made.ID:
-        BODIES[made.ID] = _skipper(codecs)
+        BODIES[made.ID] = skip
     return made
 
 
@@ -190,7 +186,7 @@ def _reader(cls: type[Any], reads: list[Read]) -> Read:
 
 
 def _writer(names: list[str], codecs: list[Codec]) -> Write:
-    parts: Final = [(attrgetter(name), codec.write) for name, codec in zip(names, codecs, strict=True)]
+    parts = [(attrgetter(name), codec.write) for name, codec in zip(names, codecs, strict=True)]
 
     def write(writer: Writer, value: Any) -> None:
         for field, write_field in parts:
@@ -209,7 +205,7 @@ def _skipper(codecs: list[Codec]) -> NestedSkip:
         else:
             steps.append((size, codec.skip, codec.nested))
             size = 0
-    rest: Final = size
+    rest = size
 
     def skip(data: bytes, at: int, end: int, depth: int, walk: Walk | None) -> int:
         for before, plain, nested in steps:

@@ -6,6 +6,7 @@ from proxy.protocols.opcua import type_ids
 from proxy.protocols.opcua.services.messages import Request, Response
 from proxy.protocols.opcua.structures import Boolean, Byte, DateTime, Double, StatusCode, Struct, UInt32, struct
 from proxy.protocols.opcua.values import DataValue, DiagnosticInfo, ExtensionObject, Variant
+from proxy.protocols.opcua.wire import Reader
 
 
 @struct
@@ -141,6 +142,10 @@ class DeleteSubscriptionsResponse(Response):
 class MonitoredItemNotification(Struct):
     client_handle: UInt32
     value: DataValue
+
+    @staticmethod
+    def read(reader: Reader) -> "MonitoredItemNotification":
+        return MonitoredItemNotification(reader.u32(), DataValue.read(reader))
 
 
 @struct
