@@ -17,7 +17,7 @@ from tests.support.net import free_port, wait_until
 from tests.support.opcua.names import FOREIGN, RobotSetting
 
 HOST = "127.0.0.9"
-STARTS = 20.0
+STARTS = 40.0
 """Seconds; asyncua's address space is three on a slow machine."""
 Line = dict[str, Any]
 

@@ -19,6 +19,8 @@ from tests.support.opcua.names import node_id
 from tests.support.plant import Plant
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.support.opcua.robot_process import Robot
 
 OLD, MODERN = "robot-7", "robot-8"
@@ -99,7 +101,8 @@ class OpcuaSite:
         return f"surface: cell\nmembers: [{members}]\nunsafe_writes_without_proof: true\nrules:\n{rules}"
 
     def _config(self, ports: Mapping[str, int], admin: int) -> str:
-        lines = [f"site: {SITE}", f'admin: {{ bind: "{LOCAL}:{admin}" }}']
+        # A test that changes policy puts it back, and nobody is there to acknowledge that.
+        lines = [f"site: {SITE}", f'admin: {{ bind: "{LOCAL}:{admin}" }}', "policy: { require_ack: false }"]
         if self.limits:
             lines.append(f"limits: {{ {self.limits} }}")
         lines.append("listeners:")
@@ -130,3 +133,15 @@ class OpcuaSite:
 
 def url_of(plant: Plant, listener: str) -> str:
     return f"opc.tcp://{LOCAL}:{plant.ports[listener]}"
+
+
+def twin_of(applications: Applications, folders: pytest.TempPathFactory) -> Path:
+    """A folder for another site with the same certificates, for tests that change its files."""
+    folder = folders.mktemp("site")
+    (folder / "certs").mkdir()
+    for file in applications.certs.iterdir():
+        if not file.name.startswith(("site-ca", "gateway", "revoked")):
+            copy = folder / "certs" / file.name
+            copy.touch(mode=0o600)
+            copy.write_bytes(file.read_bytes())
+    return folder
