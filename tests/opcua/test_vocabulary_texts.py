@@ -185,3 +185,15 @@ def test_a_number_alone_is_how_much() -> None:
 )
 def test_records_say(act: OpcUaAction, told: str) -> None:
     assert act.describe() == told
+
+
+def test_whole_numbers_of_64_bits_keep_their_digits() -> None:
+    """No float holds them, and a window is about the number itself."""
+    act = Write(SPEED, numbers=(2**63 - 1, -(2**63), 2**53 + 1))
+    assert text_of([act]) == "write nsu=urn:r;s=Speed = [9223372036854775807, -9223372036854775808, 9007199254740993]"
+    assert parse_actions(text_of([act])) == (act,)
+    assert act.describe().endswith("= [9223372036854775807, -92233...]")
+
+
+def test_what_is_no_number_has_another_shape() -> None:
+    assert Write(SPEED, numbers=(math.nan,)).shape != Write(SPEED, numbers=(1.0,)).shape

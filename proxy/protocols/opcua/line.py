@@ -12,6 +12,9 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?
 _STANDS_ALONE = frozenset(("@", "->", "=", "as", "below", "by", "perhaps", "status", "with"))
 """Marks behind which a blank has to stand; others may touch what follows."""
 _MOST = 40
+_MOST_DIGITS = 20
+_HELD = 2**53
+"""Whole numbers up to here are floats; of 64 bits there are others (`values.Variant.numbers`)."""
 _FLAGS = {"true": 1.0, "false": 0.0}
 
 
@@ -65,7 +68,10 @@ class Line:
         if match is None:
             raise ValueError(f"{self.rest} where a number is wanted; for example 80, -1.5, true, or ? for no number")
         self._move(match.end())
-        return math.nan if match[0] == "nan" else float(match[0])
+        if match[0] == "nan":
+            return math.nan
+        whole = int(match[0]) if len(match[0]) <= _MOST_DIGITS and match[0].lstrip("+-").isdigit() else 0
+        return whole if abs(whole) > _HELD else float(match[0])
 
     def numbers(self, end: str, *, unknown: bool = False) -> tuple[float | None, ...]:
         """With commas between them, up to ``end``; ``unknown``: a ``?`` may be one."""

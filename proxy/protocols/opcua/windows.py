@@ -89,4 +89,4 @@ def _number(value: Mapping[Any, object], key: str, wrong: Any) -> float | None:
     if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= 1e300:
         wrong(key, f"{quoted(number)} is not a number", "give a plain number")
         return None
-    return float(number)
+    return number if number != float(number) else float(number)  # an int of 64 bits that no float holds stays

@@ -60,8 +60,11 @@ def shown(text: str, most: int) -> str:
 
 
 def exact(value: float | None) -> str:
-    """Every digit: the text of a target goes into the digest by which a changed policy is known."""
-    return "" if value is None else repr(value + 0.0).removesuffix(".0")
+    """Every digit: the text of a target goes into the digest by which a changed policy is known. It may be an
+    int that no float holds."""
+    if value is None:
+        return ""
+    return repr(value if value != float(value) else value + 0.0).removesuffix(".0")
 
 
 def attribute_text(number: int) -> str:
