@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from proxy.protocols.opcua.actions import MODES, Access, Call, OpcUaAction, Session, Write
 from proxy.protocols.opcua.node import NodePattern
-from proxy.protocols.opcua.patterns import parse_attributed, parse_method, parse_pattern
+from proxy.protocols.opcua.patterns import parse_attributed, parse_method
 from proxy.protocols.opcua.rules import ATTRIBUTED
 from proxy.protocols.opcua.who import ANONYMOUS
 from proxy.protocols.opcua.words import VALUE, attribute_text
@@ -89,16 +89,17 @@ def node_line(key: str, node: Node, attribute: int | None = None) -> str | None:
     """What a rule says for this node under ``key``; None if it cannot be said, as with a character nobody sees."""
     text = node.text if attribute is None else f"{node.text} @ {attribute_text(attribute)}"
     try:
-        said = parse_attributed(text) if key in ATTRIBUTED else (parse_pattern(text), None)
+        said = parse_attributed(text)
     except ValueError:
         return None
-    return text if said == (NodePattern(*node), attribute) else None
+    fits = attribute is None or key in ATTRIBUTED
+    return text if fits and said == (NodePattern(*node), attribute) else None
 
 
 def line_of(key: str, node: Node, attribute: int = VALUE) -> str | None:
     """The Value is said without a word where that is clear."""
     plain_text = node_line(key, node) if attribute == VALUE or key not in ATTRIBUTED else None
-    return plain_text or (node_line(key, node, attribute) if key in ATTRIBUTED else None)
+    return plain_text or node_line(key, node, attribute)
 
 
 def call_line(on: Node, method: Node) -> str | None:
