@@ -15,7 +15,7 @@ from proxy.pki.applications import GATEWAY_APPLICATION
 from proxy.pki.certificate import CertificateError, certificate_facts
 from proxy.pki.files import KeyFileError, check_private, read_private, read_public
 from proxy.pki.folder import APPLICATIONS, AUTHORITY
-from proxy.pki.trusted import read_certificates
+from proxy.pki.trusted import LEAST_BITS, MOST_BITS, read_certificates
 from proxy.site.model import Listener
 
 if TYPE_CHECKING:
@@ -129,9 +129,10 @@ def _check_pair(what: str, name: str, key: bytes, certificate: bytes | None) -> 
         loaded = load_pem_private_key(key, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise UnusableError(f"{what}: certs/{name} is no unencrypted PEM key") from None
-    if not isinstance(loaded, rsa.RSAPrivateKey):
-        mend = "OPC UA's policies ask for RSA; make a pair with: bulkhead certs opcua issue NAME"
-        raise UnusableError(f"{what}: certs/{name} is no RSA key; {mend}")
+    if not isinstance(loaded, rsa.RSAPrivateKey) or not LEAST_BITS <= loaded.key_size <= MOST_BITS:
+        mend = "make a pair with: bulkhead certs opcua issue NAME"
+        wrong = f"is no RSA key of {LEAST_BITS} to {MOST_BITS} bits, which OPC UA's policies ask for"
+        raise UnusableError(f"{what}: certs/{name} {wrong}; {mend}")
     if certificate is not None and read_certificates(certificate)[0].public_key() != loaded.public_key():
         mend = f"bulkhead certs opcua rotate {stem} mends it"
         raise UnusableError(f"{what}: certs/{name} is not the key of certs/{stem}.crt; {mend}")

@@ -8,6 +8,7 @@ import pytest
 
 from proxy.core.evidence import Outcome, Strength
 from proxy.core.reason import Reason
+from proxy.identity.sources.x509 import X509
 from tests.identity.inventory import (
     MAC_1,
     SITE,
@@ -93,6 +94,11 @@ def test_t08_whoever_issues_for_a_trust_list_makes_no_devices_and_no_roles_of_th
 def test_what_is_pinned_for_certificates_counts_on_the_channel_too() -> None:
     assert judged(on_channel(certificate("urn:hmi-4:pinned"), "urn:hmi-4:pinned")) == ("hmi-4", None)
     assert judged(on_channel(certificate("urn:any", cn="HMI 5"), "urn:any")) == ("hmi-5", None)
+
+
+def test_a_device_without_any_name_for_a_channel_has_no_certificate_there() -> None:
+    evidence = X509(SITE).collect(on_channel(certificate("urn:any", cn="scada")), SCADA)
+    assert evidence.outcome is Outcome.MISMATCH and evidence.expected == "no certificate of an OPC UA application"
 
 
 def test_a_certificate_with_the_uris_of_two_devices_names_neither() -> None:
