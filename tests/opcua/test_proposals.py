@@ -47,6 +47,7 @@ def proposed(text: str) -> list[tuple[dict[str, Any], bool]]:
         (f"write {A} = 80", [{"write": {A: {"min": 80, "max": 80}}}]),
         (f"write {A} = [1.5, 3]", [{"write": {A: {"min": 1.5, "max": 3}}}]),
         (f"write {A} = ?", [{"write": {A: {}}}]),
+        (f"write {A} = 9007199254740993", [{"write": {A: {}}}]),
         (f"write {A}[part] = 1 with status", [{"write": {A: {"status": "any"}}}]),
         (f"write {A} = 1 with status", [{"write": {A: {"min": 1, "max": 1, "status": "any"}}}]),
         (f"write {A} @ AccessLevel = 3", [{"write": {f"{A} @ AccessLevel": {}}}]),
@@ -113,7 +114,7 @@ nodes = st.builds(
     st.sampled_from(["A", "L.1", "L.2", "a b", "a @ b", "x -> y", "s*r", "\x00", "under x", " lead", "trail "]),
 ) | st.builds(Node, st.just(UA), st.just("i"), st.sampled_from(["85", "2258"]))  # fmt: skip
 who = {"user": st.sampled_from([None, "op", "anonymous"]), "mode": st.sampled_from(["none", "sign"])}
-numbers = st.sampled_from([0.0, 1.0, -2.5, float("nan"), 1e301])
+numbers = st.sampled_from([0.0, 1.0, -2.5, float("nan"), 1e301, 2**53 + 1, -(2**63), 1e18])
 actions: st.SearchStrategy[OpcUaAction] = st.one_of(
     st.builds(Access, st.sampled_from(["browse", "read", "subscribe"]), nodes, st.sampled_from([13, 13, 4]), **who),
     st.builds(Access, st.sampled_from(["history-read", "history-write", "manage-nodes"]), nodes, st.just(13), **who),

@@ -136,9 +136,10 @@ def _span(numbers: Sequence[float]) -> dict[str, object]:
 
 
 def _fits(number: float) -> bool:
-    return abs(number) <= MOST_NUMBER
+    """A window has floats, and there are whole numbers of 64 bits that are none."""
+    return abs(number) <= MOST_NUMBER and float(number) == number
 
 
 def plain(number: float) -> float:
     """As a person writes it: 80, not 80.0."""
-    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    return int(number) if number == int(number) and abs(number) <= 2**53 else number
