@@ -12,6 +12,7 @@ import pytest
 from proxy.protocols.opcua import status, type_ids
 from proxy.protocols.opcua.decode import Malformed, decode, decode_inner, encode, make_extension
 from proxy.protocols.opcua.node_id import NodeId
+from proxy.protocols.opcua.services.attribute import WriteRequest
 from proxy.protocols.opcua.services.filters import ContentFilter, ContentFilterElement, EventFilter, LiteralOperand
 from proxy.protocols.opcua.services.messages import Request, RequestHeader, ResponseHeader
 from proxy.protocols.opcua.services.view import UnregisterNodesRequest
@@ -55,6 +56,7 @@ ATTACKS = {
     "variants in variants": body(673, pack("<i", 1) + VALUE + b"\x98\1\0\0\0" * 200_000),
     "arrays of variants in an array": body(673, pack("<i", 1) + VALUE + (b"\x98" + pack("<i", 16) + FULL * 16) * 2),
     "1,000 nodes, the last cut": body(566, pack("<i", 1000) + message('03 0200 "Line1.Speed"') * 999 + b"\x03\x02\0"),
+    "60,000 short nodes, the last cut": body(566, pack("<i", 60_000) + b"\1\1\2\1" * 59_999 + b"\1"),
     "many statuses": body(676, pack("<i", MIB) + bytes(4 * MIB)),
     "diagnostics in diagnostics": body(676, b"\xff\xff\xff\xff" + pack("<i", 1) + b"\x40" * MIB),
 }  # fmt: skip
@@ -97,6 +99,24 @@ def test_elements_are_counted_over_the_whole_message() -> None:
     refused = decode(data, 5049)
     assert isinstance(refused, Malformed)
     assert refused.status == status.BAD_TOO_MANY_OPERATIONS
+
+
+@pytest.mark.parametrize("element", [b"\0", b"\x06\1\0\0\0"])
+def test_elements_in_a_value_are_counted(element: bytes) -> None:
+    """An array is one Variant to policy, and as many steps to whoever passes over it."""
+    for count, fits in ((65_000, True), (66_000, False)):
+        value = b"\x98" + pack("<i", count) + element * count
+        found = decode(body(673, pack("<i", 1) + VALUE + value))
+        assert isinstance(found, WriteRequest) is fits
+        if not fits:
+            assert isinstance(found, Malformed)
+            assert found.status == status.BAD_TOO_MANY_OPERATIONS
+
+
+def test_plain_numbers_are_not_counted() -> None:
+    """An array of a million bytes is one step."""
+    found = decode(body(673, pack("<i", 1) + VALUE + b"\x83" + pack("<i", MIB) + bytes(MIB)))
+    assert isinstance(found, WriteRequest)
 
 
 def test_results_are_counted() -> None:
