@@ -106,18 +106,21 @@ class South:
                 self.up, self.dropped = False, True
 
     def wait(self, seconds: float) -> None:
-        """Lets time pass; whatever is due is done when it is due."""
+        """Lets time pass as the driver does: it wakes the device when that said so, and only then."""
         until = self.now + seconds
-        while (due := self.device.deadline()) is not None and due <= until:
-            assert self.alarm is not None and self.alarm <= due, "the device did not say that it wants to be woken"
-            self.now = max(self.now, due)
+        while self.alarm is not None and self.alarm <= until:
+            self.now = max(self.now, self.alarm)
             self.alarm = None
-            self.device.tick(self.now, self.out)
+            wanted = self.device.deadline()
+            if wanted is not None and self.now >= wanted:
+                self.device.tick(self.now, self.out)
+                wanted = self.device.deadline()
+                assert wanted is None or wanted > self.now, "time stands still"
+            if wanted is not None:
+                self._wake(wanted)
             self.pump()
-            following = self.device.deadline()  # the driver asks when the alarm has rung
-            assert following is None or following > due, "time stands still"
-            if following is not None:
-                self._wake(following)
+        wanted = self.device.deadline()
+        assert wanted is None or wanted > until, "the device did not say that it wants to be woken"
         self.now = until
 
     def lose(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,6 +127,7 @@ class TestSilence:
         server = Server()
         south = South(server)
         session = south.session()
+        south.wait(60)  # nothing else is due for long: it must say when this is
         server.answers[ReadRequest] = silent
         number = south.submit(read(session.token, handle=99))
         south.wait(9.9)
@@ -191,6 +193,7 @@ class TestSilence:
         server = Server()
         south = South(server, OpcUaService(timeout_ms=600_000))
         session = south.session()
+        south.wait(60)
         whole = server.receive
         server.receive = lambda data, now: whole(data, now)[:40]  # type: ignore[method-assign]
         south.submit(read(session.token))
@@ -313,6 +316,16 @@ class TestRenewal:
         south.wait(6_000)
         assert renewals(south) == 3 and south.states == [OPEN] and not south.events
         assert isinstance(south.ask(read(session.token)), ReadResponse)
+
+    def test_a_token_with_a_shorter_life_than_the_last(self) -> None:
+        south = South(Server())
+        south.session()
+        channel = south.device._channel
+        channel._setting = replace(channel._setting, lifetime_ms=20_000)
+        south.wait(2_710)
+        assert renewals(south) == 1
+        south.wait(31)
+        assert renewals(south) == 3
 
     def test_a_server_that_does_not_renew(self) -> None:
         server = Server()

@@ -402,6 +402,14 @@ class TestMemory:
         assert memory.add(self.held(1000), 101.0)
         assert len(memory.sessions) == SESSIONS // 2 + 1
 
+    def test_a_token_that_is_there_takes_no_new_place(self) -> None:
+        memory = Memory()
+        for number in range(SESSIONS):
+            memory.add(self.held(number, holder=self), 0.0)
+        again = self.held(5, holder=self)
+        assert memory.add(again, 1.0) and memory.find(again.token) is again
+        assert list(memory.sessions)[-1] == again.token.key
+
     def test_none_that_is_held_goes(self) -> None:
         memory = Memory()
         for number in range(SESSIONS):
