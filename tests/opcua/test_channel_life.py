@@ -13,7 +13,7 @@ from proxy.protocols.opcua.channel import Broke, Opened, Renewed, Said, date_tim
 from proxy.protocols.opcua.decode import encode
 from proxy.protocols.opcua.framing import ErrorMessage
 from proxy.protocols.opcua.opening import OpenBody, seal_open
-from proxy.protocols.opcua.security.policies import NONE, Mode
+from proxy.protocols.opcua.security.policies import NONE, Mode, Policy
 from proxy.protocols.opcua.services.channel import ChannelSecurityToken, OpenSecureChannelResponse
 from proxy.protocols.opcua.services.fault import ServiceFault
 from proxy.protocols.opcua.services.messages import ResponseHeader
@@ -92,6 +92,27 @@ def test_a_silent_client_is_spoken_to_with_the_new_token_when_the_old_one_is_ove
     pair.north.send(1, b"notification", pair.down)
     pair.pump(HOUR)
     assert pair.heard_south[-1] == Said(1, b"notification")
+
+
+def test_the_old_token_ends_with_the_first_use_of_the_new_one() -> None:
+    """In both directions, and also where time had moved the server on."""
+    for over in (False, True):
+        pair = secured_pair()
+        pair.gives(pair.says(b"first"))
+        old_north, old_south = pair.north._token, pair.south._token
+        assert old_north is not None
+        assert old_south is not None
+        pair.south.tick(0.75 * HOUR, pair.up)
+        pair.pump(0.75 * HOUR)
+        if over:
+            pair.north.overdue(HOUR)
+        pair.gives(pair.says(b"new"), HOUR)
+        pair.north.send(1, b"new", pair.down)
+        pair.pump(HOUR)
+        late = old_south.seal(b"MSG", b"F", pair.south.channel_id, pair.south._next(), 1, b"old")
+        assert status_of(pair.gives(late, HOUR)) == status.BAD_SECURE_CHANNEL_TOKEN_UNKNOWN
+        late = old_north.seal(b"MSG", b"F", pair.south.channel_id, pair.north._next(), 1, b"old")
+        assert status_of(pair.south.receive(late, HOUR, pair.up)[-1]) == status.BAD_SECURE_CHANNEL_TOKEN_UNKNOWN
 
 
 def test_a_token_that_is_over_is_refused() -> None:
@@ -198,11 +219,13 @@ def test_t43_an_answer_of_the_server_is_16_mib_at_most() -> None:
     raise AssertionError("never refused")
 
 
-def _answer(south: SouthChannel, *, channel: int = 5, body: bytes = b"") -> bytes:
+def _answer(
+    south: SouthChannel, *, channel: int = 5, body: bytes = b"", policy: Policy = NONE, sequence: int = 1
+) -> bytes:
     """An OPN response of security None."""
     issued = ChannelSecurityToken(channel, 1, 0, 60_000)
     made = body or encode(OpenSecureChannelResponse(ResponseHeader.make(0), 0, issued, None))
-    return seal_open(NONE, 5, None, None, OpenBody(1, south._asked or 0, made))
+    return seal_open(policy, 5, None, None, OpenBody(sequence, south._asked or 0, made))
 
 
 def _asking() -> SouthChannel:
@@ -218,7 +241,9 @@ def test_an_open_answer_is_taken() -> None:
     assert south.receive(_answer(south), 0.0, bytearray()) == [Opened("None", Mode.NONE, None)]
 
 
-@pytest.mark.parametrize("what", ["channel", "fault", "bad result", "request instead", "another request", "twice"])
+@pytest.mark.parametrize(
+    "what", ["channel", "policy", "fault", "bad result", "request instead", "another request", "twice"]
+)
 def test_t42_an_open_answer_that_does_not_fit_ends_the_channel(what: str) -> None:
     south, out = _asking(), bytearray()
     header = ResponseHeader.make(0, status.BAD_TCP_SERVER_TOO_BUSY)
@@ -232,6 +257,7 @@ def test_t42_an_open_answer_that_does_not_fit_ends_the_channel(what: str) -> Non
     else:
         frame = {
             "channel": lambda: _answer(south, channel=6),
+            "policy": lambda: _answer(south, policy=replace(NONE, name="Basic256Sha256")),
             "fault": lambda: _answer(south, body=encode(ServiceFault(header))),
             "bad result": lambda: _answer(south, body=encode(bad)),
             "request instead": lambda: Opn(
@@ -242,6 +268,15 @@ def test_t42_an_open_answer_that_does_not_fit_ends_the_channel(what: str) -> Non
     (broke,) = south.receive(frame, 0.0, out)
     assert isinstance(broke, Broke)
     assert (broke.reason is Reason.UPSTREAM_REFUSED) == (what in ("fault", "bad result"))
+
+
+def test_t42_a_renewal_brings_another_token() -> None:
+    south, out = _asking(), bytearray()
+    south.receive(_answer(south), 0.0, out)
+    south.tick(45.0, out)
+    assert south._asked is not None
+    (broke,) = south.receive(_answer(south, sequence=2), 45.0, out)
+    assert status_of(broke) == status.BAD_SECURE_CHANNEL_TOKEN_UNKNOWN
 
 
 def test_t51_a_server_nonce_that_is_ours_is_refused() -> None:
