@@ -45,9 +45,11 @@ WAYS = tuple(
 )
 
 
-async def prepared(url: str, way: Way = PLAIN, application: ApplicationFiles | None = None) -> Any:
-    """A client that has not connected yet; for a secured one it has asked for the endpoints, over a channel with
-    None, as asyncua does when it is not told the server's certificate."""
+async def prepared(
+    url: str, way: Way = PLAIN, application: ApplicationFiles | None = None, server: bytes | None = None
+) -> Any:
+    """A client that has not connected yet. ``server``: the server's certificate, DER; without it a secured client has
+    asked for the endpoints, over a channel with None."""
     client = Client(url, timeout=4)
     client.session_timeout = SESSION_MS
     if way.user is not None:
@@ -59,13 +61,16 @@ async def prepared(url: str, way: Way = PLAIN, application: ApplicationFiles | N
         assert application is not None
         policy = getattr(security_policies, f"SecurityPolicy{way.policy}")
         mode = getattr(ua.MessageSecurityMode, way.mode)
-        await client.set_security(policy, application.certificate, application.key, mode=mode)
+        certificate, key = application.certificate, application.key
+        await client.set_security(policy, certificate, key, server_certificate=server, mode=mode)
     return client
 
 
 @asynccontextmanager
-async def opened(url: str, way: Way = PLAIN, application: ApplicationFiles | None = None) -> AsyncIterator[Any]:
-    client = await prepared(url, way, application)
+async def opened(
+    url: str, way: Way = PLAIN, application: ApplicationFiles | None = None, server: bytes | None = None
+) -> AsyncIterator[Any]:
+    client = await prepared(url, way, application, server)
     async with client:
         yield client
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 OLD, MODERN = "robot-7", "robot-8"
 """Devices: policy None; secured policies alone."""
-RELAY, FRONT, STRICT, TWIN = "relay", "front", "strict", "twin"
-"""Listeners: None end to end; everything, None too, in front of `OLD`; no None; secured, in front of `MODERN`."""
+RELAY, FRONT, STRICT, TWIN, SIGNED = "relay", "front", "strict", "twin", "signed"
+"""Listeners: None end to end; everything, None too, in front of `OLD`; no None; secured, in front of `MODERN`; a relay
+of signed channels to `MODERN`, which can be read and cut."""
 DESK, HMI, STATION = "desk", "hmi-1", "hmi-2"
 """Known by address alone (who speaks None); by a certificate of the site's authority; by a pinned, self-signed one."""
 
@@ -36,6 +37,7 @@ LISTENERS = {
     FRONT: (OLD, f"{_TERMINATE}, unsafe_none: true"),
     STRICT: (OLD, "trust: [opcua-ca, hmi-2.der]"),
     TWIN: (MODERN, f"{_TERMINATE}, unsafe_none: true"),
+    SIGNED: (MODERN, "mode: relay, signed: cut"),
 }
 _ALL = [f"nsu={names.URI};s=Ok.*", f"nsu={names.URI};s=Line1.*", f"nsu={names.URI};i=1001"]
 _STANDARD = ["i=2254", "i=2255", "i=2256", "i=2258", "i=2259"]

@@ -32,11 +32,13 @@ class Heard:
         return await asyncio.wait_for(self.values.get(), seconds)
 
 
-async def tour(client: Any) -> Result:
-    """All `STEPS` in one session of a connected client."""
+async def tour(client: Any, without: str = "") -> Result:
+    """All `STEPS` but ``without`` in one session of a connected client."""
     results: Result = {}
     nodes = await Nodes.of(client)
     for name, step in STEPS.items():
+        if name == without:
+            continue
         try:
             results[name] = await step(nodes)
         except (ua.UaError, OSError, TimeoutError) as error:

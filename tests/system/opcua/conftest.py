@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from tests.support.plant import Plant
 
 Folders = pytest.TempPathFactory
-Tours = Callable[[str, Way], "tour.Result"]
-"""From a URL or a listener's name, and a way."""
+
+
+class Tours(Protocol):
+    """What a tour gave, made over ``url`` in that way; ``server``: the certificate of whom the client expects;
+    ``without``: a step that is left out."""
+
+    def __call__(self, url: str, way: Way, server: bytes | None = None, without: str = "") -> tour.Result: ...
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -100,18 +105,18 @@ def url(plant: Plant, gateway: GatewayProcess) -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
-def tours(hmi: ApplicationFiles) -> Callable[[str, Way], dict[str, Any]]:
+def tours(hmi: ApplicationFiles) -> Tours:
     """Each tour is made once, and its steps are looked at by one test each."""
     made: dict[tuple[str, Way], dict[str, Any]] = {}
 
-    async def go(url: str, way: Way) -> dict[str, Any]:
-        async with opened(url, way, hmi if way.secured else None) as client:
-            return await tour.tour(client)
+    async def go(url: str, way: Way, server: bytes | None, without: str) -> dict[str, Any]:
+        async with opened(url, way, hmi if way.secured else None, server) as client:
+            return await tour.tour(client, without)
 
-    def toured(url: str, way: Way) -> dict[str, Any]:
+    def toured(url: str, way: Way, server: bytes | None = None, without: str = "") -> dict[str, Any]:
         if (url, way) not in made:
             try:
-                made[url, way] = asyncio.run(go(url, way))
+                made[url, way] = asyncio.run(go(url, way, server, without))
             except Exception as error:  # each step of it fails, and says why
                 made[url, way] = {"open": f"{type(error).__name__}: {error}"}
         return made[url, way]
