@@ -317,3 +317,19 @@ def test_a_fault_of_the_server_loses_its_details() -> None:
     told = one.ask(read(one, token), ServiceFault)
     assert told.header.service_result == status.BAD_NODE_ID_UNKNOWN
     assert told.header.string_table is None
+
+
+def test_a_channel_without_a_session_ends_after_a_while() -> None:
+    """T45: a client that opens a channel and wants nothing holds a place that others need."""
+    one = world()
+    due = one.inspector.deadline()
+    assert due is not None
+    assert due == one.now + 30
+    one.inspector.tick(due, one.out)
+    one.settle()
+    assert one.out.why is Reason.IDLE
+    two = world()
+    two.session()
+    due = two.inspector.deadline()
+    assert due is not None
+    assert due > 30, "its token's life is all that counts then"

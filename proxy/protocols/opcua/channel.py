@@ -107,6 +107,11 @@ class Channel:
         self._heard: int | None = None
         self._sent = 0
 
+    @property
+    def partial(self) -> bool:
+        """A message has begun that is not whole."""
+        return self._since is not None
+
     def receive(self, data: bytes, now: float, out: bytearray) -> list[Event]:
         """Bytes in any cut; what they completed. After `Broke` or `Closed` nothing is taken any more."""
         events: list[Event] = []

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from proxy.protocols.opcua.north_state import NorthState
     from proxy.protocols.opcua.service import OpcUaService
 
+SESSION_WITHIN = 30.0
+"""Seconds that a channel may be silent without an active session. A client has nothing to wait for there (T45)."""
 MOST_WAITING = 64
 """Requests behind one that is held for its record, or behind the introduction."""
 
@@ -63,6 +65,7 @@ class OpcUaInspector:
         self._waiting: deque[Said] = deque()
         self._introduces = listener.mode == "terminate"
         self._known = not self._introduces
+        self._heard = client.opened
         self._over = False
 
     # The client.
@@ -71,6 +74,7 @@ class OpcUaInspector:
         if self._over:
             return
         talk = self._turn(now, out)
+        self._heard = now
         reply = bytearray()
         events = self._channel.receive(data, now, reply)
         if reply:
@@ -85,7 +89,11 @@ class OpcUaInspector:
                 self._happened(event, out)
             if out.closing:
                 return
-        if (due := self._channel.deadline()) is not None and (out.wake is None or due < out.wake):
+        if self._channel.partial or not self._sessions.settled or len(events) != 1:
+            self._wake(out)
+
+    def _wake(self, out: Effects) -> None:
+        if (due := self.deadline()) is not None and (out.wake is None or due < out.wake):
             out.wake = due
 
     def _turn(self, now: float, out: Effects) -> Conversation:
@@ -270,10 +278,19 @@ class OpcUaInspector:
         out.close(why)
 
     def deadline(self) -> float | None:
-        return None if self._over else self._channel.deadline()
+        if self._over:
+            return None
+        due = self._channel.deadline()
+        if self._channel.channel_id and not self._sessions.settled:
+            quiet = self._heard + SESSION_WITHIN
+            return quiet if due is None else min(due, quiet)
+        return due
 
     def tick(self, now: float, out: Effects) -> None:
         if self._over:
+            return
+        if self._channel.channel_id and now >= self._heard + SESSION_WITHIN and not self._sessions.active():
+            self._fail(status.BAD_TIMEOUT, Reason.IDLE, "a channel without a session", out)
             return
         said = bytearray()
         broke = self._channel.overdue(now, said)

@@ -65,11 +65,17 @@ class Sessions:
         self._front = front
         self._own = own
         self._renewed = renewed
+        self.settled = False
 
     def mine(self) -> list[tuple[Session, NorthState]]:
         """All that are on this channel."""
         found = ((session, north_of(session)) for session in self._talk.memory.sessions.values())
         return [(session, north) for session, north in found if north is not None and north.channel is self]
+
+    def active(self) -> bool:
+        """Some session on this channel has a user. ``settled`` is what was so when that was asked last."""
+        self.settled = any(north.active for _, north in self.mine())
+        return self.settled
 
     def of(self, ask: Ask) -> bool:
         """Finds the session that the request names, and answers it if it may not be used here: a token is worth
@@ -241,7 +247,7 @@ class Sessions:
         changed = north.active and (north.user != user.name or north.channel is not self)
         north.channel, north.user, north.active = self, user.name, True
         north.nonce = talk.client.entropy(NONCE)
-        talk.channel.in_session = True
+        talk.channel.in_session = self.settled = True
         if changed:
             self._renewed(session, north)
         return encode(replace(response, server_nonce=north.nonce))
@@ -266,6 +272,7 @@ class Sessions:
             return
         north.active = False
         north.subscriptions.clear()
+        self.active()
         talk.forward(ask, CloseSessionResponse)
 
     def close_all(self) -> None:
