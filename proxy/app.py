@@ -249,6 +249,9 @@ class App:
         bounds, prepared = limits(site), self._gateway.prepare(opened, inner)
         with ExitStack() as failed:
             failed.callback(prepared.drop)
+            failed.callback(lambda: self._publishers.exchange(self._live.site.publishers))
+            if self._publishers.retire(site.publishers):
+                await asyncio.sleep(LEAVES)
             await keep()
             failed.pop_all()
         if (site.admin, site.state) != (self._live.site.admin, self._live.site.state):

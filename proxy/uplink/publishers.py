@@ -61,22 +61,25 @@ class Publishers:
     def exchange(self, settings: Iterable[Setting]) -> None:
         """These are in force from here on. What has not changed goes on; the rest says goodbye, and begins anew."""
         wanted = {setting.name: setting for setting in settings}
-        running = dict(self._running)
-        for name, one in list(running.items()):
-            if name not in wanted or essence(wanted[name]) != one.essence:
-                del running[name]
-                one.driver.stop()
-        fresh = [self._make(setting) for name, setting in wanted.items() if name not in running]
-        self._running = {one.setting.name: one for one in (*running.values(), *fresh)}
+        self.retire(wanted.values())
+        fresh = [self._make(setting) for name, setting in wanted.items() if name not in self._running]
+        self._running = {**self._running, **{one.setting.name: one for one in fresh}}
         for one in fresh:
             one.driver.start()
 
+    def retire(self, settings: Iterable[Setting]) -> bool:
+        """Goodbyes of those that will be no more, or others, once these are in force; whether there were any. As long
+        as their way through the gateway is still there."""
+        staying = {setting.name: essence(setting) for setting in settings}
+        leaving = [one for name, one in self._running.items() if staying.get(name) != one.essence]
+        self._running = {name: one for name, one in self._running.items() if one not in leaving}
+        for one in leaving:
+            one.driver.stop()
+        return bool(leaving)
+
     def stop(self) -> bool:
         """Whether there was any."""
-        running, self._running = self._running, {}
-        for one in running.values():
-            one.driver.stop()
-        return bool(running)
+        return self.retire(())
 
     @property
     def figures(self) -> Mapping[str, Figures]:

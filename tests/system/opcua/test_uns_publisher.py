@@ -124,8 +124,13 @@ def test_sparkplug_restarts_on_both_sides(yard: Yard, tmp_path: Path) -> None:
             line.robot.set(names.SPEED, 2.0)
             again.until(lambda: bool(again.payloads("DDATA")))
             assert value_of(again.payloads("DDATA")[0], "speed") == 2.0
+            line.site.publish({"speed": names.SPEED})
+            line.reload()
+            again.until(lambda: len(again.payloads("DBIRTH")) == 2)
+            assert [value_of(one, "bdSeq") for one in again.payloads("NDEATH")] == [1], "a publisher that changed"
+            assert [one.name for one in again.payloads("DBIRTH")[1].metrics] == ["speed"]
             line.gateway.terminate()
-            again.until(lambda: bool(again.payloads("NDEATH")))
+            again.until(lambda: len(again.payloads("NDEATH")) == 2)
             line.gateway.wait()
         finally:
             again.close()

@@ -38,23 +38,16 @@ _RULES = """\
 
 
 class UnsSite:
-    """``subscribe``: nodes that the rule lets the gateway subscribe to."""
+    """``robot`` is host and port, ``broker`` a port, ``form`` the publisher's format."""
 
     def __init__(self, folder: Path, robot: tuple[str, int], broker: int, form: str) -> None:
         self.folder = folder
         self._robot, self._broker, self._form = robot, broker, form
         self.admin, self._port = free_port(), free_port()
 
-    def build(self, subscribe: list[str] = SUBSCRIBED, *, nodes: dict[str, str] = NODES) -> Plant:
-        listed = ", ".join(f'{name}: "{names.node_id(node)}"' for name, node in nodes.items())
-        publisher = f"{{ from: robot-7, to: uns, format: {self._form}, every: 100ms, nodes: {{ {listed} }} }}"
-        self._write(
-            "bulkhead.yaml",
-            f'site: {SITE}\nadmin: {{ bind: "{LOCAL}:{self.admin}" }}\npolicy: {{ require_ack: false }}\nlisteners:\n'
-            f'  relay: {{ bind: "{LOCAL}:{self._port}", protocol: opcua, to: robot-7, '
-            f"opcua: {{ mode: relay, unsafe_none: true }} }}\npublishers:\n  line: {publisher}\n",
-        )
-        self.allow(subscribe)
+    def build(self) -> Plant:
+        self.publish(NODES)
+        self.allow(SUBSCRIBED)
         host, port = self._robot
         self._device(
             "robot-7", f"kind: robot\nplace: {PLACE}\naddress: {host}\nservices: {{ opcua: {{ port: {port} }} }}"
@@ -63,8 +56,19 @@ class UnsSite:
         self._device("gateway-1", "kind: gateway\nplace: bottling/hall-1")
         return Plant(self.folder, Keys(self.folder / "certs"), {"relay": self._port}, self.admin)
 
+    def publish(self, nodes: dict[str, str]) -> None:
+        """Names on the UNS, and identifiers of the robot."""
+        listed = ", ".join(f'{name}: "{names.node_id(node)}"' for name, node in nodes.items())
+        publisher = f"{{ from: robot-7, to: uns, format: {self._form}, every: 100ms, nodes: {{ {listed} }} }}"
+        self._write(
+            "bulkhead.yaml",
+            f'site: {SITE}\nadmin: {{ bind: "{LOCAL}:{self.admin}" }}\npolicy: {{ require_ack: false }}\nlisteners:\n'
+            f'  relay: {{ bind: "{LOCAL}:{self._port}", protocol: opcua, to: robot-7, '
+            f"opcua: {{ mode: relay, unsafe_none: true }} }}\npublishers:\n  line: {publisher}\n",
+        )
+
     def allow(self, subscribe: list[str]) -> None:
-        """Written so that half of it is never seen."""
+        """The nodes that the rule lets the gateway subscribe to."""
         rules = _RULES.format(subscribed=", ".join(f'"{one}"' for one in subscribe), place=PLACE, edge=EDGE)
         self._write("policies/surfaces/cell.yaml", f"surface: cell\nmembers: [robot-7, uns]\nrules:\n{rules}")
 
@@ -73,6 +77,7 @@ class UnsSite:
 
     def _write(self, name: str, text: str) -> None:
         path = self.folder / name
+        """In one step: a gateway that runs never sees half of it."""
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")
         new.write_text(text)
