@@ -75,7 +75,8 @@ class Driver:
     def _carry_out(self) -> None:
         publisher = self._publisher
         for note in publisher.notes:
-            _log.info("publisher %s: %s", self._name, printable(note), extra={"publisher": self._name})
+            level = logging.WARNING if note.bad else logging.INFO
+            _log.log(level, "publisher %s: %s", self._name, printable(note.text), extra={"publisher": self._name})
         publisher.notes.clear()
         while publisher.hang_up or publisher.dial or self._send():
             while publisher.hang_up:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.protocols.opcua.status import name_of
 from proxy.uplink.backoff import Backoff
@@ -42,6 +42,13 @@ class Side(Enum):
     BROKER = "broker"
 
 
+class Note(NamedTuple):
+    """What an operator should read. ``bad``: something is lost, or somebody has to do something."""
+
+    text: str
+    bad: bool = False
+
+
 class _Line:
     """How one side stands: when it is dialled next, what it counts."""
 
@@ -65,8 +72,7 @@ class _Line:
 
 class Publisher:
     """The driver calls `dialled` for each side in `dial` once it is connected, `lost` when it cannot be or is no more
-    (not for what `hang_up` named), and after each call takes `out`, `dial`, `hang_up` and `notes`: plain text, for
-    operators."""
+    (not for what `hang_up` named), and after each call takes `out`, `dial`, `hang_up` and `notes`."""
 
     def __init__(
         self,
@@ -80,7 +86,7 @@ class Publisher:
         self.figures = Figures()
         self.dial: set[Side] = set()
         self.hang_up: set[Side] = set()
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self._plan = plan
         self._form = form
         self._backlog = backlog
@@ -188,16 +194,17 @@ class Publisher:
         codes: dict[str, int] = dict(refused) if isinstance(refused, dict) else {}
         if not self.figures.device.up:
             self._lines[Side.DEVICE].up()
-            self.notes.append(f"subscribed to {len(self._plan.nodes) - len(codes)} of {len(self._plan.nodes)} nodes")
+            self._note(f"subscribed to {len(self._plan.nodes) - len(codes)} of {len(self._plan.nodes)} nodes")
             self._settled_at = now + max(SETTLES_WITHIN, 2 * self._plan.every)
         named = {name: name_of(code) for name, code in codes.items()}
         for name in named:
             if named[name] != self.figures.refused.get(name):
-                self.notes.append(f"node {name} ({self._plan.nodes[name].text}) is refused: {named[name]}")
+                self._warn(f"node {name} ({self._plan.nodes[name].text}) is refused: {named[name]}")
             sample = self._source.refused(name, codes[name])
             if sample is not None:
                 self._put(sample)
-        self.notes += [f"node {name} is told again" for name in self.figures.refused if name not in named]
+        for name in self.figures.refused.keys() - named.keys():
+            self._note(f"node {name} is told again")
         self.figures.refused = named
 
     def _device_is_lost(self, why: str, now: float) -> None:
@@ -206,7 +213,7 @@ class Publisher:
         self._settled_at = float("inf")
         was = self.figures.device.up
         if self._lines[Side.DEVICE].down(why, now):
-            self.notes.append(f"the device is not to be had: {why}")
+            self._warn(f"the device is not to be had: {why}")
         if was:
             for sample in self._source.lost():
                 self._put(sample)
@@ -220,13 +227,13 @@ class Publisher:
         self._form.arrived(sample)
         if dropped := self._backlog.put(sample):
             if not self.figures.dropped:
-                self.notes.append("the backlog is full: the oldest values make room")
+                self._warn("the backlog is full: the oldest values make room")
             self.figures.dropped += dropped
         self.figures.waiting = len(self._backlog)
 
     def _gap(self, what: str) -> None:
         self.figures.gaps += 1
-        self.notes.append(what)
+        self._warn(what)
 
     # The broker.
 
@@ -235,7 +242,7 @@ class Publisher:
             match one:
                 case Greeted():
                     self._lines[Side.BROKER].up()
-                    self.notes.append("the broker is there")
+                    self._note("the broker is there")
                     self._handed = self._done
                     self._flying.clear()
                     self._arrived.clear()
@@ -245,7 +252,7 @@ class Publisher:
                 case Heard(topic=topic, payload=payload):
                     self._heard(topic, payload, now)
                 case Unheard(filter=filter, code=code):
-                    self.notes.append(f"the broker or the policy refuses to let it hear {filter}: 0x{code:02X}")
+                    self._warn(f"the broker or the policy refuses to let it hear {filter}: 0x{code:02X}")
                 case Ended(why=why, older=older):
                     self._level = 4 if older else self._level
                     self._broker_is_lost(why, now)
@@ -255,7 +262,7 @@ class Publisher:
         self._broker = None
         self.hang_up.add(Side.BROKER)
         if self._lines[Side.BROKER].down(why, now):
-            self.notes.append(f"the broker is not to be had: {why}")
+            self._warn(f"the broker is not to be had: {why}")
 
     def _heard(self, topic: str, payload: bytes, now: float) -> None:
         if now < self._rebirth_at or not self._form.heard(topic, payload):
@@ -267,7 +274,7 @@ class Publisher:
     def _delivered(self, one: Delivered) -> None:
         if one.code:
             if not self.figures.unpublished:
-                self.notes.append(f"a message was refused by the broker or the policy: 0x{one.code:02X}")
+                self._warn(f"a message was refused by the broker or the policy: 0x{one.code:02X}")
             self.figures.unpublished += 1
         elif one.token:
             self.figures.published += 1
@@ -308,6 +315,12 @@ class Publisher:
             at_once = broker.publish(message.topic, message.payload, self._form.qos, token, now)
             if at_once is not None:
                 self._delivered(at_once)
+
+    def _note(self, text: str) -> None:
+        self.notes.append(Note(text))
+
+    def _warn(self, text: str) -> None:
+        self.notes.append(Note(text, bad=True))
 
     def _ticks(self) -> int:
         return ticks_of(self._wall())

@@ -56,7 +56,7 @@ class World:
         """Until nobody has anything left to say."""
         while self._step():
             pass
-        self.notes += self.publisher.notes
+        self.notes += [note.text for note in self.publisher.notes]
         self.publisher.notes.clear()
 
     def wait(self, seconds: float) -> None:
