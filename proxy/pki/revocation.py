@@ -95,7 +95,9 @@ def revoke(path: Path, new: Iterable[Revocation]) -> tuple[Revocation, ...]:
         added = tuple({entry.serial: entry for entry in new if entry.serial not in known}.values())
         if added:
             data = _render((*old, *added))
-            parse(data.decode(), path.name)  # never write what no gateway would read
+            # Never write what no gateway would read, or read otherwise (YAML takes U+0085 for the end of a line).
+            if parse(data.decode(), path.name) != (*old, *added):
+                raise RevocationError(f"{path.name}: a name or reason does not print")
             write_file(path, data, PUBLIC, replace=True)
     return added
 

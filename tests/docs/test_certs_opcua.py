@@ -31,7 +31,7 @@ def masked(text: str) -> str:
 def days(text: str) -> list[int]:
     """How far ahead each certificate ends, from the first to be made."""
     ends = [datetime.fromisoformat(found) for found in re.findall(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text)]
-    return [(end - ends[0]).days for end in ends]
+    return [round((end - ends[0]) / timedelta(days=1)) for end in ends]
 
 
 def test_each_command_prints_what_the_page_says(
