@@ -333,3 +333,19 @@ def test_a_channel_without_a_session_ends_after_a_while() -> None:
     due = two.inspector.deadline()
     assert due is not None
     assert due > 30, "its token's life is all that counts then"
+
+
+def test_a_value_is_written_once_in_a_request() -> None:
+    """T26: each was judged as if it were alone, and which one counts is the server's affair."""
+    one = world()
+    token = one.session()
+
+    def codes(*parts: str | None) -> tuple[int, ...]:
+        items = tuple(WriteValue(robot("Override"), 13, part, DataValue(Variant.of_double(1.0))) for part in parts)
+        return tuple(one.ask(WriteRequest(one.header(token), items), WriteResponse).results or ())
+
+    denied = status.BAD_USER_ACCESS_DENIED
+    assert codes(None, None) == (0, denied)
+    assert codes("1", "2") == (0, 0)
+    assert codes("1", None) == (0, denied)
+    assert codes(None, "1") == (0, denied)

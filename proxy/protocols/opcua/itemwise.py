@@ -100,11 +100,10 @@ def sort(talk: Conversation, ask: Ask, service: Service, items: Sequence[Any]) -
     """Judges each item and puts refusals on record, unless the message is to be held first."""
     sorted_ = Sorted([], {}, [])
     refusals: list[Refusal] = []
-    once: set[Hashable] = set()
+    once: dict[Hashable, bool] = {}
     for place, item in enumerate(items):
         found = service.judge(talk, ask, item)
-        if not all(verdict.reusable for _, verdict in found.asked) and (again := _again(found, once)):
-            found = again
+        found = _again(found, once) or found
         if (refusal := found.refused_by) is not None:
             sorted_.refused[place] = service.refused
             refusals.append(refusal)
@@ -120,15 +119,15 @@ def sort(talk: Conversation, ask: Ask, service: Service, items: Sequence[Any]) -
     return sorted_
 
 
-def _again(found: Found, once: set[Hashable]) -> Found | None:
-    """One value written twice under a rule about values is refused: which of them counts is the server's affair, and
-    each was judged as if it were alone (protocols.md 4.7)."""
+def _again(found: Found, once: dict[Hashable, bool]) -> Found | None:
+    """One value written twice is refused the second time: which of them counts is the server's affair, and each was
+    judged as if it were alone (protocols.md 4.7). Parts of an array may differ."""
     for action, _ in found.asked:
         if isinstance(action, Write):
             what = action.node, action.attribute
-            if what in once:
+            if not once.get(what, True) or (what in once and not action.part):
                 return Found(wrong=f"{action.describe()}: a second time in one request")
-            once.add(what)
+            once[what] = action.part
     return None
 
 
