@@ -42,6 +42,7 @@ class Edge:
         self._seq = 0
         self._now: dict[str, Sample] = {}
         """The newest of each node, whether it went out or not: what a birth tells."""
+        self._types: dict[str, DataType] = {}
         self._born: dict[str, DataType] = {}
         self._in_birth: dict[str, int] = {}
         self._until = 0
@@ -69,6 +70,8 @@ class Edge:
 
     def arrived(self, sample: Sample) -> None:
         self._now[sample.name] = sample
+        if sample.datatype is not None:
+            self._types[sample.name] = sample.datatype
 
     def told(self, samples: Sequence[Sample], ticks: int) -> list[Message]:
         found: list[Message] = []
@@ -77,11 +80,11 @@ class Edge:
             if sample.stale and self._now.get(sample.name, sample).number == sample.number:
                 found += self._flush(run, ticks) + self._gone(ticks)
                 continue
-            if sample.number > self._until and self._born.get(sample.name) is not _type(sample):
+            if sample.number > self._until and self._born.get(sample.name) is not self._type(sample):
                 found += self._flush(run, ticks) + [self._birth(ticks)]
             historical = sample.number <= self._until
             if not historical or self._in_birth.get(sample.name) != sample.number:
-                run.append(_metric(sample, historical))
+                run.append(self._metric(sample, historical))
         found += self._flush(run, ticks)
         if found:
             found[-1] = Message(found[-1].topic, found[-1].payload, samples[-1].number)
@@ -102,12 +105,19 @@ class Edge:
         when = milliseconds(ticks)
         return sparkplug.encode(Payload(when, None, (Metric(BDSEQ, D.Int64, self._bdseq, when),)))
 
+    def _type(self, sample: Sample) -> DataType:
+        """A node without a value keeps the type it had; one that never had any is told as text that is null."""
+        return self._types.get(sample.name, D.String) if sample.datatype is None else sample.datatype
+
+    def _metric(self, sample: Sample, historical: bool) -> Metric:
+        return _metric(sample, self._type(sample), historical)
+
     def _birth(self, ticks: int) -> Message:
         """All metrics with the newest value of each. What is older and goes out later is history."""
-        self._born = {name: _type(one) for name, one in self._now.items()}
+        self._born = {name: self._type(one) for name, one in self._now.items()}
         self._in_birth = {name: one.number for name, one in self._now.items()}
         self._until = max(self._in_birth.values())
-        return self._message("DBIRTH", tuple(_metric(one, False) for one in self._now.values()), ticks)
+        return self._message("DBIRTH", tuple(self._metric(one, False) for one in self._now.values()), ticks)
 
     def _flush(self, run: list[Metric], ticks: int) -> list[Message]:
         metrics = tuple(run)
@@ -127,16 +137,11 @@ class Edge:
         return Message(topic(self._group, kind, self._edge, self._device), payload)
 
 
-def _type(sample: Sample) -> DataType:
-    """A node that never had a value is told as text that is null."""
-    return D.String if sample.datatype is None else sample.datatype
-
-
-def _metric(sample: Sample, historical: bool) -> Metric:
+def _metric(sample: Sample, datatype: DataType, historical: bool) -> Metric:
     told: list[Property] = [("Quality", D.Int32, sample.quality.value)]
     if sample.status or sample.quality is not Quality.GOOD:
         told.append(("Status", D.String, name_of(sample.status)))
     if sample.missed:
         told.append(("Missed", D.Int32, min(sample.missed, (1 << 31) - 1)))
     when = milliseconds(sample.time[0])
-    return Metric(sample.name, _type(sample), sample.value, when, historical=historical, properties=tuple(told))
+    return Metric(sample.name, datatype, sample.value, when, historical=historical, properties=tuple(told))

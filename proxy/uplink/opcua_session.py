@@ -35,6 +35,7 @@ from proxy.uplink import opcua_requests as requests
 from proxy.uplink.sample import ticks_of
 from proxy.uplink.sequence import Lost
 from proxy.uplink.sequence import Sequence as Order
+from proxy.uplink.source import LOST
 
 if TYPE_CHECKING:
     from proxy.protocols.opcua.node import Node
@@ -51,7 +52,6 @@ AHEAD = 3
 """Publish requests that the server has to answer with."""
 AGAIN = 30.0
 """Seconds after which nodes that were refused are asked for again: rights and address spaces change."""
-_LOST_RIGHTS = frozenset({status.BAD_USER_ACCESS_DENIED, status.BAD_NODE_ID_UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +349,7 @@ class OpcUaSession:
                 continue
             self._found.append(Told(item.name, one.value))
             code = (one.value.status or 0) & 0xFFFF0000
-            if code in _LOST_RIGHTS:
+            if code in LOST:
                 item.refused = code
                 self._again = min(self._again, self._now + AGAIN)
 

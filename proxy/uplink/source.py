@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 OVERFLOW, DATA_INFO = 0x0480, 0x0C80
 """InfoType DataValue with the overflow bit (Part 4, 7.39.1): the server's queue of this node dropped values."""
 SOME = -1
+LOST = frozenset({status.BAD_USER_ACCESS_DENIED, status.BAD_NODE_ID_UNKNOWN})
+"""A node that was told and is no more: what it says until it is told again, nobody hears."""
 
 
 class Source:
@@ -42,7 +44,10 @@ class Source:
         if code & DATA_INFO == OVERFLOW:
             self.missing(SOME, (name,))
         times = value.source_timestamp, value.server_timestamp
-        return self._next(Sample(0, name, datatype, content, code, *times, self._ticks()))
+        made = self._next(Sample(0, name, datatype, content, code, *times, self._ticks()))
+        if code in LOST:
+            self._owe(SOME, name)
+        return made
 
     def refused(self, name: str, code: int) -> Sample | None:
         """None if that is known already."""
@@ -70,8 +75,11 @@ class Source:
     def missing(self, count: int, names: Iterable[str] | None = None) -> None:
         """Values that will never come; told by the next sample of each of these nodes (None: of all)."""
         for name in self._names if names is None else names:
-            if name in self._last:
-                self._owed[name] = missed_of(self._owed.get(name, 0), count)
+            if name in self._last and self._last[name].value is not None:
+                self._owe(count, name)
+
+    def _owe(self, count: int, name: str) -> None:
+        self._owed[name] = missed_of(self._owed.get(name, 0), count)
 
     def _next(self, sample: Sample) -> Sample:
         self._number += 1

@@ -161,7 +161,18 @@ def test_a_lost_right_is_told_once_and_the_item_made_anew_later() -> None:
     assert len(world.server.requests(DeleteMonitoredItemsRequest)) == 1
     world.server.tell_numbers("Speed", 2)
     world.settle()
-    assert numbers(world) == [1.0, None, 2.0]
+    assert [(one["value"], one.get("missed")) for one in told(world)] == [(1.0, None), (None, None), (2.0, -1)]
+
+
+def test_a_lost_right_is_data_and_no_new_birth() -> None:
+    world = World()
+    world.server.tell([("Speed", value(1)), ("Axis1", value(1))])
+    world.settle()
+    world.server.tell([("Speed", DataValue(None, status.BAD_USER_ACCESS_DENIED))])
+    world.settle()
+    assert world.births() == ["NBIRTH", "DBIRTH", "DDATA"]
+    (speed,) = metrics(world)
+    assert (speed.datatype, speed.value, quality(speed)) == (D.Double, None, 0)
 
 
 def test_a_namespace_that_the_server_has_not_refuses_its_nodes() -> None:
