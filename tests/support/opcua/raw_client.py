@@ -79,7 +79,15 @@ class Session:
 class RawClient:
     """Use as a context manager: connected, and the channel open, unless ``open`` is False."""
 
-    def __init__(self, url: str, security: Security = Security(), *, uri: str = "urn:raw", open: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        security: Security = Security(),
+        *,
+        uri: str = "urn:raw",
+        open: bool = True,
+        source: str = "127.0.0.1",
+    ) -> None:
         host, _, port = url.removeprefix("opc.tcp://").partition("/")[0].rpartition(":")
         self.url, self.security, self.uri = url, security, uri
         self._open = open
@@ -87,7 +95,7 @@ class RawClient:
         assert not isinstance(peer, Malformed), peer
         setting = SouthSetting(security.policy, security.mode, security.own, peer, url)
         self.channel = SouthChannel(setting, os.urandom, time.time)
-        self.socket = socket.create_connection((host, int(port)), SECONDS)
+        self.socket = socket.create_connection((host, int(port)), SECONDS, (source, 0))
         self.socket.settimeout(SECONDS)
         self.sent: list[bytes] = []
         self._said: list[Said] = []

@@ -85,11 +85,11 @@ def _channel(processor: Any) -> dict[str, str]:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it."""
+    """A value as JSON has it, a long one cut."""
     if isinstance(value, ua.Variant):
         return plain(value.Value)
     if isinstance(value, bytes):
-        return value.hex()
+        return value[:64].hex()
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Sequence) and not isinstance(value, str):

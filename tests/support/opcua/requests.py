@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
+from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.services.attribute import ReadRequest, ReadValueId, WriteRequest, WriteValue
 from proxy.protocols.opcua.services.messages import Request, RequestHeader
 from proxy.protocols.opcua.services.method import CallMethodRequest, CallRequest
@@ -17,11 +17,17 @@ from proxy.protocols.opcua.services.monitor import (
 from proxy.protocols.opcua.services.query import QueryNextRequest
 from proxy.protocols.opcua.services.session import CancelRequest
 from proxy.protocols.opcua.services.subscription import CreateSubscriptionRequest, PublishRequest
-from proxy.protocols.opcua.services.view import BrowseNextRequest
+from proxy.protocols.opcua.services.view import (
+    BrowseDescription,
+    BrowseNextRequest,
+    BrowsePath,
+    BrowseRequest,
+    RelativePath,
+    RelativePathElement,
+    TranslateBrowsePathsToNodeIdsRequest,
+    ViewDescription,
+)
 from proxy.protocols.opcua.values import DataValue, ExtensionObject, QualifiedName, Variant
-
-if TYPE_CHECKING:
-    from proxy.protocols.opcua.node_id import NodeId
 
 Make = Callable[[RequestHeader], Request]
 BOTH, VALUE = 2, 13
@@ -68,6 +74,17 @@ def monitored(
 
 def publish(header: RequestHeader) -> PublishRequest:
     return PublishRequest(header, None)
+
+
+def browse(header: RequestHeader, nodes: Sequence[NodeId]) -> BrowseRequest:
+    """Forward, all references, everything told about them."""
+    asked = (BrowseDescription(node, 0, NodeId.numeric(0, 33), True, 0, 63) for node in nodes)
+    return BrowseRequest(header, ViewDescription(NodeId.NULL, 0, 0), 0, tuple(asked))
+
+
+def translate(header: RequestHeader, start: NodeId, *path: tuple[int, str]) -> TranslateBrowsePathsToNodeIdsRequest:
+    steps = tuple(RelativePathElement(NodeId.numeric(0, 33), False, True, QualifiedName(*name)) for name in path)
+    return TranslateBrowsePathsToNodeIdsRequest(header, (BrowsePath(start, RelativePath(steps)),))
 
 
 def status_of(value: DataValue) -> int:

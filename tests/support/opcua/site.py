@@ -30,6 +30,8 @@ RELAY, FRONT, STRICT, TWIN, SIGNED = "relay", "front", "strict", "twin", "signed
 of signed channels to `MODERN`, which can be read and cut."""
 DESK, HMI, STATION = "desk", "hmi-1", "hmi-2"
 """Known by address alone (who speaks None); by a certificate of the site's authority; by a pinned, self-signed one."""
+NARROW, NARROW_AT = "narrow", "127.0.0.31"
+"""Known by its address: sees a few nodes, and writes below one."""
 
 _TERMINATE = "mode: terminate, modes: [sign, sign_and_encrypt], trust: [opcua-ca, hmi-2.der]"
 LISTENERS = {
@@ -70,6 +72,13 @@ RULES = f"""\
       subscribe: ["{node_id(names.SECRET)}"]
       call: [{_CALL.format(node_id(names.START))}]
       users: [maintainer]
+  narrow:
+    from: {NARROW}
+    to: {OLD}
+    opcua:
+      browse: ["i=85", "nsu={names.URI};s=Ok.*", "{node_id(names.CELL)}"]
+      read: ["i=2255", "{node_id(names.OPEN[1])}"]
+      write: ["under {node_id(names.CELL)}"]
 """
 
 
@@ -118,6 +127,7 @@ class OpcuaSite:
         devices = {
             OLD: f"kind: robot\naddress: {self.robot.setting.host}\n{old}",
             DESK: f"kind: workstation\naddress: {LOCAL}\nidentity: {{ unsafe_address_only: true }}",
+            NARROW: f"kind: workstation\naddress: {NARROW_AT}\nidentity: {{ unsafe_address_only: true }}",
             HMI: f'kind: hmi\nidentity: {{ opcua_uri: "{uri_of(HMI)}", require: [opcua_uri] }}',
             STATION: f'kind: hmi\nidentity: {{ opcua_uri: "{uri_of(STATION)}", require: [opcua_uri] }}',
             **self.more_devices,

@@ -119,6 +119,21 @@ async def history(nodes: Nodes) -> Any:
     return [(one.Value.Value, one.SourceTimestamp) for one in raw], kept
 
 
+async def large(nodes: Nodes) -> Any:
+    """A value of several chunks, there and back."""
+    value = bytes(range(256)) * 800
+    await nodes[names.RECIPE].write_value(ua.DataValue(ua.Variant(value, ua.VariantType.ByteString)))
+    return await nodes[names.RECIPE].read_value() == value
+
+
+async def at_once(nodes: Nodes) -> Any:
+    """Requests that do not wait for each other's answers."""
+    robot, many = nodes[names.ROBOT], range(20)
+    reads = [nodes[names.OPEN[at % 10]].read_value() for at in many]
+    calls = [robot.call_method(nodes.id(names.OK_CALL), float(at)) for at in many]
+    return await asyncio.gather(*reads, *calls)
+
+
 async def register(nodes: Nodes) -> Any:
     (alias,) = await nodes.client.register_nodes([nodes[names.OPEN[0]]])
     value = await alias.read_value()
@@ -155,6 +170,8 @@ STEPS: dict[str, Callable[[Nodes], Awaitable[Any]]] = {
         call,
         subscribe,
         history,
+        large,
+        at_once,
         register,
         renew,
         reactivate,
