@@ -14,6 +14,7 @@ FOREIGN = "opc.tcp://robot-7.cell.invalid:4840/robot"
 
 SPEED, OVERRIDE, COUNT, NAME = "Line1.Speed", "Override", "Line1.Count", "Line1.Name"
 RUNNING, SAMPLES, RECIPE, SECRET = "Line1.Running", "Line1.Samples", "Line1.Recipe", "Secret"
+SECRET_VALUE = 41.5
 OPEN = tuple(f"Ok.{number}" for number in range(10))
 CLOSED = tuple(f"No.{number}" for number in range(10))
 """Variables of one kind, all of them writable and with a history: policy tells them apart, the robot does not."""

@@ -21,7 +21,7 @@ _VALUES: dict[str, tuple[Any, ua.VariantType]] = {
     names.RUNNING: (True, ua.VariantType.Boolean),
     names.SAMPLES: ([1.0, 2.0, 3.0], ua.VariantType.Double),
     names.RECIPE: (b"\x00\x01recipe", ua.VariantType.ByteString),
-    names.SECRET: (41.5, ua.VariantType.Double),
+    names.SECRET: (names.SECRET_VALUE, ua.VariantType.Double),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from random import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,9 @@ from proxy.protocols.opcua.services.subscription import (
     PublishResponse,
 )
 from proxy.protocols.opcua.services.view import BrowseResponse, TranslateBrowsePathsToNodeIdsResponse
+from tests.support.net import wait_until
 from tests.support.opcua import requests, site
-from tests.support.opcua.names import CELL, CLOSED, OPEN, SECRET, SPEED, node_id
+from tests.support.opcua.names import CELL, CLOSED, OPEN, SECRET, SECRET_VALUE, SPEED, node_id
 from tests.support.opcua.raw_client import RawClient, Session
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ class TestUsers:
     def client(self, request: pytest.FixtureRequest, url: Callable[[str], str], robot: Robot) -> Iterator[RawClient]:
         with RawClient(url(request.param)) as client:
             yield client
+        robot.set(SECRET, SECRET_VALUE)
 
     def test_two_sessions_on_one_channel(self, client: RawClient, robot: Robot) -> None:
         may, may_not = client.session("maintainer"), client.session("operator")
@@ -123,9 +126,10 @@ class TestUsers:
         robot.set(SECRET, 66.0)
         assert self.told(client, session) == [(0, DENIED)]
         # The item is disabled at the server; asyncua's takes no notice of that.
+        wait_until(lambda: robot.received("SetMonitoringMode"), what="the item is disabled")
         assert [(line["to"], len(line["ids"])) for line in robot.received("SetMonitoringMode")] == [("Disabled", 1)]
         robot.set(SECRET, 67.0)
-        robot.set(OPEN[2], 1.5)
+        robot.set(OPEN[2], random())
         told = self.told(client, session)
         while (1, 0) not in told:
             assert set(told) == {(0, DENIED)}
