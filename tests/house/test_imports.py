@@ -46,7 +46,7 @@ def keeps_the_contract(tree: Path, module: str, imports: str) -> bool:
         ("gateway/link.py", "proxy.site"),
         ("site/load.py", "proxy.protocols.modbus"),
         ("gateway/link.py", "proxy.uplink"),
-        ("uplink/driver.py", "proxy.live"),
+        ("uplink/driver.py", "proxy.app"),
         ("audit/writer.py", "proxy.telemetry"),
         ("app.py", "proxy.cli"),
         ("gateway/check.py", "casbin"),
