@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.campaign import Campaigns
 
 PROTOCOLS = Path("proxy/protocols")
-FOLDERS = {"policy": Path("proxy/policy"), "comparison": Path("proxy")}
+FOLDERS = {"policy": Path("proxy/policy"), "comparison": Path("proxy"), "uplink": Path("proxy/uplink")}
 BUGS: list[dict[str, Any]] = [
     {**bug, "folder": FOLDERS.get(file.stem, PROTOCOLS / file.stem), "listed": file.name}
     for file in sorted(Path(__file__).parent.glob("*.yaml"))
