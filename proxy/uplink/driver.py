@@ -48,6 +48,7 @@ class Driver:
         self._wires: dict[Side, Wire] = {}
         self._alarm = Alarm(loop, self._rang)
         self._stopped = False
+        self._soon = False
 
     def start(self) -> None:
         self._guarded(lambda now: self._publisher.start())
@@ -78,28 +79,34 @@ class Driver:
             level = logging.WARNING if note.bad else logging.INFO
             _log.log(level, "publisher %s: %s", self._name, printable(note.text), extra={"publisher": self._name})
         publisher.notes.clear()
-        while publisher.hang_up or publisher.dial or self._send():
+        while publisher.hang_up or publisher.dial:
             while publisher.hang_up:
                 self._hang_up(publisher.hang_up.pop())
             while publisher.dial:
                 self._dial(publisher.dial.pop())
+        if self._send() and not self._soon:
+            self._soon = True
+            self._loop.call_soon(self._next_turn)
         if not self._stopped:
-            now = self._clock()
-            self._alarm.by(publisher.deadline(), now)
+            self._alarm.by(publisher.deadline(), self._clock())
+
+    def _next_turn(self) -> None:
+        self._soon = False
+        self._guarded(lambda now: None)
 
     def _send(self) -> bool:
-        """Whether there was something, after which there may be more."""
-        said = False
+        """Whether there may be more, once everybody else had a turn."""
+        more = False
         for side, wire in list(self._wires.items()):
             out = self._publisher.out(side)
             if out and not wire.waiting:
                 data = bytes(out)
                 out.clear()
                 wire.send(data)
-                said = True
                 if not wire.waiting:
                     self._publisher.sent(side, self._clock())
-        return said
+                    more = True
+        return more
 
     def _dial(self, side: Side) -> None:
         now = self._clock()

@@ -37,6 +37,8 @@ VALUE = 13
 NAMESPACE_ARRAY = NodeId.numeric(0, 2255)
 QUEUE = 100
 """Values of one node that the server keeps between two notifications; the oldest goes first, and says so."""
+MOST_AT_ONCE = 1000
+"""Values in one notification, so that no device holds up the others."""
 ALIVE_EVERY = 5.0
 LIVES = 60.0
 """Seconds: a keep-alive at least so often; a subscription that nobody asks of ends after that."""
@@ -85,7 +87,7 @@ def create_subscription(header: RequestHeader, every: float) -> CreateSubscripti
     """``every``: seconds between two looks of the server at what is to be told."""
     alive = max(1, round(ALIVE_EVERY / every))
     lives = max(3 * alive, round(LIVES / every))
-    return CreateSubscriptionRequest(header, every * 1000, lives, alive, 0, True, 0)
+    return CreateSubscriptionRequest(header, every * 1000, lives, alive, MOST_AT_ONCE, True, 0)
 
 
 def create_items(

@@ -48,6 +48,8 @@ ANSWERS_WITHIN = 10.0
 """Seconds for every answer but that to Publish."""
 PATIENCE = 10.0
 """Seconds after a keep-alive was due, when nothing is heard."""
+LONGEST_QUIET = 7200.0
+"""Seconds between two keep-alives, whatever the server says."""
 AHEAD = 3
 """Publish requests that the server has to answer with."""
 AGAIN = 30.0
@@ -217,8 +219,9 @@ class OpcUaSession:
 
     def _create_items(self, answer: CreateSubscriptionResponse, now: float) -> None:
         self._state.subscription = answer.subscription_id
-        interval = max(answer.revised_publishing_interval, 1.0) / 1000
-        self._quiet = interval * max(1, answer.revised_max_keep_alive_count) + PATIENCE
+        revised = answer.revised_publishing_interval
+        interval = revised / 1000 if 1.0 <= revised <= LONGEST_QUIET * 1000 else self._plan.every
+        self._quiet = min(interval * max(1, answer.revised_max_keep_alive_count), LONGEST_QUIET) + PATIENCE
         self._quiet_until = now + self._quiet
         self._ask_for(self._items, now)
 

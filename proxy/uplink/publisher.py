@@ -288,21 +288,23 @@ class Publisher:
         self.figures.waiting = len(self._backlog)
 
     def _pump(self, now: float) -> None:
+        """One round: what is left waits until that was sent, and everybody else had a turn."""
         broker = self._broker
-        while broker is not None and broker.open and len(broker.out) < MOST_OUT:
-            if self._form.settles and self._settled_at < float("inf"):
-                return
-            most = broker.room if self._form.qos else AT_ONCE
-            samples = self._backlog.after(self._handed, most) if most else ()
-            if not samples:
-                return
-            self._handed = samples[-1].number
-            self._say(self._form.told(samples, self._ticks()), now)
-            if not self._form.qos:
-                self._done = self._handed
-                self._backlog.done(self._done)
-                self.figures.published += len(samples)
-                self.figures.waiting = len(self._backlog)
+        if broker is None or not broker.open or len(broker.out) >= MOST_OUT:
+            return
+        if self._form.settles and self._settled_at < float("inf"):
+            return
+        most = broker.room if self._form.qos else AT_ONCE
+        samples = self._backlog.after(self._handed, most) if most else ()
+        if not samples:
+            return
+        self._handed = samples[-1].number
+        self._say(self._form.told(samples, self._ticks()), now)
+        if not self._form.qos:
+            self._done = self._handed
+            self._backlog.done(self._done)
+            self.figures.published += len(samples)
+            self.figures.waiting = len(self._backlog)
 
     def _say(self, messages: Iterable[Message], now: float) -> None:
         broker = self._broker

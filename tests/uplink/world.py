@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from proxy.protocols.opcua.node import parse_node
 from proxy.uplink.backlog import Ring
@@ -20,7 +20,7 @@ NODES = {"speed": "nsu=urn:robot:7;s=Speed", "axis/1": "nsu=urn:robot:7;s=Axis1"
 
 
 class World:
-    """``piece``: bytes that are handed over at once."""
+    """``piece``: bytes that are handed over at once. ``spoil`` changes what the peers say."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class World:
         piece: int = 1 << 20,
         server: Server | None = None,
         broker: Broker | None = None,
+        spoil: Callable[[Side, bytes], bytes] = lambda side, data: data,
     ) -> None:
         self.now = 100.0
         self.server = server or Server()
@@ -40,6 +41,7 @@ class World:
         self.notes: list[str] = []
         self.alive = True
         self._piece = piece
+        self._spoil = spoil
         plan = Plan("line", "opc.tcp://robot-7", {name: parse_node(text) for name, text in nodes.items()}, 0.5)
         self.ring = Ring(backlog)
         self.publisher = Publisher(
@@ -134,7 +136,7 @@ class World:
 
     def _from_peer(self, side: Side) -> bool:
         out = self.server.out if side is Side.DEVICE else self.broker.out
-        data = bytes(out)
+        data = self._spoil(side, bytes(out)) if out else b""
         out.clear()
         for at in range(0, len(data), self._piece):
             if side in self.connected:
