@@ -136,11 +136,12 @@ def test_t11_a_service_before_the_session_is_activated(url: Url, security: Secur
         assert arrived(robot) == []
 
 
-def test_t11_an_activation_replayed(url: Url, secured: Security, robot: Robot) -> None:
-    """T11: a signature over a nonce that was used already proves nothing."""
+@pytest.mark.parametrize("user", [None, "operator"])
+def test_t11_an_activation_replayed(url: Url, secured: Security, robot: Robot, user: str | None) -> None:
+    """T11: a signature over a nonce that was used already proves nothing, and neither does a password."""
     with entered(url(site.FRONT), secured) as client:
         session = client.create()
-        first = client.activation(session, "operator")
+        first = client.activation(session, user)
         client.ask(first)
         again = replace(first, header=client.header(session.token))
         assert client.refused(again) & status.BAD

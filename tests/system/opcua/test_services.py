@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.protocols.opcua import status
-from proxy.protocols.opcua.decode import encode, make_extension
+from proxy.protocols.opcua.decode import decode, encode, make_extension
 from proxy.protocols.opcua.node_id import ExpandedNodeId, NodeId
 from proxy.protocols.opcua.services.attribute import WriteRequest, WriteResponse, WriteValue
 from proxy.protocols.opcua.services.discovery import RegisteredServer, RegisterServer2Request, RegisterServerRequest
@@ -34,13 +34,14 @@ from proxy.protocols.opcua.services.monitor import (
 )
 from proxy.protocols.opcua.services.subscription import (
     CreateSubscriptionResponse,
+    PublishResponse,
     TransferSubscriptionsRequest,
     TransferSubscriptionsResponse,
 )
 from proxy.protocols.opcua.services.view import RegisterNodesRequest, RegisterNodesResponse
 from proxy.protocols.opcua.values import DataValue, ExtensionObject, QualifiedName, Variant
 from tests.support.opcua import requests, site
-from tests.support.opcua.names import CLOSED, NO_CALL, OPEN, OVERRIDE, ROBOT, SAMPLES, START, node_id
+from tests.support.opcua.names import CLOSED, NO_CALL, OPEN, OVERRIDE, ROBOT, SAMPLES, SECRET, START, node_id
 from tests.support.opcua.raw_client import RawClient, Session
 
 if TYPE_CHECKING:
@@ -338,11 +339,12 @@ def test_t26_items_and_subscriptions_of_another_session(talk: Talk, robot: Robot
     assert client.asked(own, SetMonitoringModeResponse).results == (0,)
 
 
-def test_t26_a_subscription_transferred_to_somebody_else(talk: Talk, robot: Robot) -> None:
-    """The maintainer may see the secret; whoever takes over his subscription may not."""
+@pytest.mark.parametrize("name", [SECRET, OPEN[0]])
+def test_t26_a_subscription_transferred_to_somebody_else(talk: Talk, robot: Robot, name: str) -> None:
+    """Not even one with what he may see himself: a subscription is its user's."""
     client, session = talk
     other = client.session("maintainer")
-    subscription, items = _items(client, other, "Secret")
+    subscription, items = _items(client, other, name)
     assert len(items) == 1
     robot.forget()
     asked = TransferSubscriptionsRequest(client.header(session.token), (subscription,), True)
@@ -352,6 +354,20 @@ def test_t26_a_subscription_transferred_to_somebody_else(talk: Talk, robot: Robo
     )
     assert all(code & status.BAD for code in codes), answer
     assert robot.received() == []
+
+
+def test_a_subscription_transferred_to_its_own_user(talk: Talk, robot: Robot) -> None:
+    """What the service is for; and what comes is told to the new session."""
+    client, session = talk
+    other = client.session()
+    subscription, _ = _items(client, other, OPEN[3])
+    asked = TransferSubscriptionsRequest(client.header(session.token), (subscription,), True)
+    answer = client.asked(asked, TransferSubscriptionsResponse)
+    assert [one.status_code for one in answer.results or ()] == [0]
+    assert [line["token"] for line in robot.received("TransferSubscriptions")]
+    number_ = client.say(requests.publish(client.header(session.token)))
+    published = decode(client.hear(number_).body)
+    assert isinstance(published, PublishResponse) and published.subscription_id == subscription
 
 
 def test_t42_a_body_that_is_not_what_it_says(url: Callable[[str], str], robot: Robot) -> None:
