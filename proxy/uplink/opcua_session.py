@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.channel import Broke, Closed, Opened, Said
-from proxy.protocols.opcua.decode import decode, decode_inner, encode
+from proxy.protocols.opcua.decode import decode_inner
 from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.security.policies import NONE, Mode
 from proxy.protocols.opcua.services.attribute import ReadResponse
-from proxy.protocols.opcua.services.fault import ServiceFault
-from proxy.protocols.opcua.services.messages import RequestHeader, Response
 from proxy.protocols.opcua.services.monitor import CreateMonitoredItemsResponse
 from proxy.protocols.opcua.services.session import ActivateSessionResponse, CreateSessionResponse
 from proxy.protocols.opcua.services.subscription import (
@@ -32,20 +30,15 @@ from proxy.protocols.opcua.services.subscription import (
 )
 from proxy.protocols.opcua.south_channel import SouthChannel, SouthSetting
 from proxy.uplink import opcua_requests as requests
-from proxy.uplink.sample import ticks_of
+from proxy.uplink.opcua_asking import ANSWERS_WITHIN, Asking
 from proxy.uplink.sequence import Lost
 from proxy.uplink.sequence import Sequence as Order
 from proxy.uplink.source import LOST
 
 if TYPE_CHECKING:
     from proxy.protocols.opcua.node import Node
-    from proxy.protocols.opcua.structures import Struct
     from proxy.protocols.opcua.values import DataValue
 
-R = TypeVar("R", bound=Response)
-
-ANSWERS_WITHIN = 10.0
-"""Seconds for every answer but that to Publish."""
 PATIENCE = 10.0
 """Seconds after a keep-alive was due, when nothing is heard."""
 LONGEST_QUIET = 7200.0
@@ -99,15 +92,6 @@ Happening = Subscribed | Told | Missed | Over
 
 
 @dataclass(slots=True)
-class _Asked:
-    """A request under way: what its answer is for."""
-
-    answered: Callable[[Struct, float], None]
-    until: float
-    refused: Callable[[int, float], None] | None = None
-
-
-@dataclass(slots=True)
 class _Item:
     name: str
     node: Node
@@ -117,7 +101,6 @@ class _Item:
 
 @dataclass(slots=True)
 class _State:
-    token: NodeId = NodeId.NULL
     subscription: int = 0
     namespaces: tuple[str, ...] = ()
     acknowledge: list[int] = field(default_factory=list)
@@ -128,24 +111,22 @@ class OpcUaSession:
 
     def __init__(self, plan: Plan, entropy: Callable[[int], bytes], wall: Callable[[], float], now: float) -> None:
         setting = SouthSetting(NONE, Mode.NONE, None, None, plan.url)
+        self.out = bytearray()
         self._plan = plan
         self._entropy = entropy
-        self._wall = wall
         self._channel = SouthChannel(setting, entropy, wall)
         self._items = {at: _Item(name, node) for at, (name, node) in enumerate(plan.nodes.items(), 1)}
         self._state = _State()
         self._order: Order[NotificationMessage] = Order()
-        self._asked: dict[int, _Asked] = {}
+        self._asking = Asking(self._channel, wall, self._end, self.out)
         self._publishes = 0
         self._ahead = AHEAD
-        self._ids = 0
         self._quiet_until = float("inf")
         self._quiet = 0.0
         self._again = float("inf")
         self._now = now
         self._found: list[Happening] = []
         self._over = False
-        self.out = bytearray()
         self._channel.start(now, self.out)
 
     @property
@@ -158,7 +139,8 @@ class OpcUaSession:
             if self._over:
                 break
             if isinstance(event, Said):
-                self._said(event, now)
+                self._now = now
+                self._asking.said(event, now)
             elif isinstance(event, Opened):
                 self._create_session(now)
             elif isinstance(event, Broke | Closed):
@@ -167,15 +149,15 @@ class OpcUaSession:
 
     def leave(self, now: float) -> None:
         """CloseSession, and the channel. No answer is waited for."""
-        if not self._over and self._state.token is not NodeId.NULL:
-            self._send(requests.close_session(self._header()), lambda answer, at: None, now)
+        if not self._over and self._asking.token is not NodeId.NULL:
+            self._asking.send(requests.close_session(self._asking.header()), lambda answer, at: None, now)
         self._channel.close(self.out)
         self._over = True
 
     def deadline(self) -> float:
-        dues = [one.until for one in self._asked.values()]
         channel = self._channel.deadline()
-        return min(*dues, self._quiet_until, self._again, float("inf") if channel is None else channel, float("inf"))
+        never = float("inf")
+        return min(self._asking.deadline(), self._quiet_until, self._again, never if channel is None else channel)
 
     def tick(self, now: float) -> list[Happening]:
         if self._over:
@@ -183,7 +165,7 @@ class OpcUaSession:
         for event in self._channel.tick(now, self.out):
             if isinstance(event, Broke):
                 self._end(event.why)
-        if any(now >= one.until for one in self._asked.values()):
+        if now >= self._asking.deadline():
             self._end(f"no answer within {ANSWERS_WITHIN:g} s")
         elif now >= self._quiet_until:
             self._end("the subscription is silent, without a keep-alive")
@@ -194,17 +176,19 @@ class OpcUaSession:
     # What is asked, step by step.
 
     def _create_session(self, now: float) -> None:
-        request = requests.create_session(self._header(), self._plan.url, self._plan.publisher, self._entropy(32))
-        self._send(request, self._expecting(CreateSessionResponse, self._activate), now)
+        request = requests.create_session(
+            self._asking.header(), self._plan.url, self._plan.publisher, self._entropy(32)
+        )
+        self._asking.send(request, self._asking.expecting(CreateSessionResponse, self._activate), now)
 
     def _activate(self, answer: CreateSessionResponse, now: float) -> None:
-        self._state.token = answer.authentication_token
-        request = requests.activate_session(self._header())
-        self._send(request, self._expecting(ActivateSessionResponse, self._read_namespaces), now)
+        self._asking.token = answer.authentication_token
+        request = requests.activate_session(self._asking.header())
+        self._asking.send(request, self._asking.expecting(ActivateSessionResponse, self._read_namespaces), now)
 
     def _read_namespaces(self, answer: ActivateSessionResponse, now: float) -> None:
-        request = requests.read_namespaces(self._header())
-        self._send(request, self._expecting(ReadResponse, self._subscribe), now)
+        request = requests.read_namespaces(self._asking.header())
+        self._asking.send(request, self._asking.expecting(ReadResponse, self._subscribe), now)
 
     def _subscribe(self, answer: ReadResponse, now: float) -> None:
         found = answer.results[0] if answer.results and len(answer.results) == 1 else None
@@ -214,8 +198,8 @@ class OpcUaSession:
             self._end(f"i=2255, the server's NamespaceArray, is not to be read: {status.name_of(code)}")
             return
         self._state.namespaces = tuple(name or "" for name in names)
-        request = requests.create_subscription(self._header(), self._plan.every)
-        self._send(request, self._expecting(CreateSubscriptionResponse, self._create_items), now)
+        request = requests.create_subscription(self._asking.header(), self._plan.every)
+        self._asking.send(request, self._asking.expecting(CreateSubscriptionResponse, self._create_items), now)
 
     def _create_items(self, answer: CreateSubscriptionResponse, now: float) -> None:
         self._state.subscription = answer.subscription_id
@@ -247,8 +231,8 @@ class OpcUaSession:
                 self._items[handle].refused = code
             self._subscribed(now)
 
-        request = requests.create_items(self._header(), self._state.subscription, wanted, self._plan.every)
-        self._send(request, self._expecting(CreateMonitoredItemsResponse, created), now, refused)
+        request = requests.create_items(self._asking.header(), self._state.subscription, wanted, self._plan.every)
+        self._asking.send(request, self._asking.expecting(CreateMonitoredItemsResponse, created), now, refused)
 
     def _created(self, handles: Sequence[int], answer: CreateMonitoredItemsResponse, now: float) -> None:
         results = answer.results or ()
@@ -275,8 +259,8 @@ class OpcUaSession:
         for item in refused.values():
             item.id = None
         if ids:
-            request = requests.delete_items(self._header(), self._state.subscription, ids)
-            self._send(request, lambda answer, at: None, now, lambda code, at: None)
+            request = requests.delete_items(self._asking.header(), self._state.subscription, ids)
+            self._asking.send(request, lambda answer, at: None, now, lambda code, at: None)
         self._ask_for(refused, now)
 
     # What the subscription tells.
@@ -285,9 +269,9 @@ class OpcUaSession:
         while self._publishes < self._ahead and not self._over:
             self._publishes += 1
             numbers, self._state.acknowledge = self._state.acknowledge, []
-            request = requests.publish(self._header(), self._state.subscription, numbers)
-            answered = self._expecting(PublishResponse, self._published)
-            self._send(request, answered, float("inf"), self._publish_refused)
+            request = requests.publish(self._asking.header(), self._state.subscription, numbers)
+            answered = self._asking.expecting(PublishResponse, self._published)
+            self._asking.send(request, answered, float("inf"), self._publish_refused)
 
     def _publish_refused(self, code: int, now: float) -> None:
         self._publishes -= 1
@@ -328,8 +312,8 @@ class OpcUaSession:
         def refused(code: int, now: float) -> None:
             self._take(self._order.gone(number))
 
-        request = requests.republish(self._header(), self._state.subscription, number)
-        self._send(request, self._expecting(RepublishResponse, again), now, refused)
+        request = requests.republish(self._asking.header(), self._state.subscription, number)
+        self._asking.send(request, self._asking.expecting(RepublishResponse, again), now, refused)
 
     def _take(self, messages: Sequence[NotificationMessage | Lost]) -> None:
         for message in messages:
@@ -355,50 +339,6 @@ class OpcUaSession:
             if code in LOST:
                 item.refused = code
                 self._again = min(self._again, self._now + AGAIN)
-
-    # The ways of a request and of its answer.
-
-    def _header(self) -> RequestHeader:
-        self._ids += 1
-        return RequestHeader.make(self._state.token, self._ids, timestamp=ticks_of(self._wall()))
-
-    def _send(
-        self,
-        request: Struct,
-        answered: Callable[[Struct, float], None],
-        now: float,
-        refused: Callable[[int, float], None] | None = None,
-    ) -> None:
-        """With the id that `_header` made last."""
-        self._asked[self._ids] = _Asked(answered, now + ANSWERS_WITHIN, refused)
-        if not self._channel.send(self._ids, encode(request), self.out):
-            self._end("the server takes no message of this size")
-
-    def _expecting(self, kind: type[R], then: Callable[[R, float], None]) -> Callable[[Struct, float], None]:
-        def answered(answer: Struct, now: float) -> None:
-            if isinstance(answer, kind):
-                then(answer, now)
-            else:
-                self._end(f"{type(answer).__name__} where {kind.__name__} was due")
-
-        return answered
-
-    def _said(self, said: Said, now: float) -> None:
-        self._now = now
-        asked = self._asked.pop(said.request_id, None)
-        answer = decode(said.body)
-        if asked is None:
-            return  # what was given up
-        if not isinstance(answer, Response):
-            self._end("an answer that cannot be read")
-            return
-        code = answer.header.service_result
-        if not status.is_bad(code) and not isinstance(answer, ServiceFault):
-            asked.answered(answer, now)
-        elif asked.refused is not None:
-            asked.refused(code, now)
-        else:
-            self._end(f"the server refused: {status.name_of(code)}")
 
     def _end(self, why: str) -> None:
         if not self._over:
