@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tests.support.keys import SITE, Keys
 from tests.support.net import LOCAL, free_port
@@ -21,7 +21,6 @@ from tests.support.plant import Plant
 if TYPE_CHECKING:
     import pytest
 
-    from tests.support.opcua.robot_process import Robot
 
 OLD, MODERN = "robot-7", "robot-8"
 """Devices: policy None; secured policies alone."""
@@ -82,18 +81,35 @@ RULES = f"""\
 """
 
 
+class Place(Protocol):
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+
+class Server(Protocol):
+    """A device's server, a `Robot` for example."""
+
+    @property
+    def setting(self) -> Place: ...
+
+
 @dataclass
 class OpcuaSite:
-    """``robot`` and ``modern`` are where the devices' servers are; ``listeners`` those of `LISTENERS` that are open."""
+    """``robot`` and ``modern`` are the devices' servers; ``listeners`` those of `LISTENERS` that are open; ``service``
+    is YAML in one line."""
 
     folder: Path
-    robot: Robot
+    robot: Server
     applications: Applications
-    modern: Robot | None = None
+    modern: Server | None = None
     listeners: Mapping[str, tuple[str, str]] = field(default_factory=lambda: LISTENERS)
     rules: str = RULES
     more_devices: Mapping[str, str] = field(default_factory=dict)
     limits: str = ""
+    service: str = ""
 
     def build(self) -> Plant:
         ports = {name: free_port() for name, (to, _) in self.listeners.items() if to == OLD or self.modern is not None}
@@ -123,7 +139,8 @@ class OpcuaSite:
         return "\n".join(lines) + "\n"
 
     def _devices(self) -> dict[str, str]:
-        old = f"services:\n  opcua: {{ port: {self.robot.port} }}"
+        more = self.service and f", {self.service}"
+        old = f"services:\n  opcua: {{ port: {self.robot.setting.port}{more} }}"
         devices = {
             OLD: f"kind: robot\naddress: {self.robot.setting.host}\n{old}",
             DESK: f"kind: workstation\naddress: {LOCAL}\nidentity: {{ unsafe_address_only: true }}",
@@ -133,7 +150,7 @@ class OpcuaSite:
             **self.more_devices,
         }
         if self.modern is not None:
-            service = f"port: {self.modern.port}, security: Basic256Sha256, server: {MODERN}.der"
+            service = f"port: {self.modern.setting.port}, security: Basic256Sha256, server: {MODERN}.der"
             devices[MODERN] = f"kind: robot\naddress: {self.modern.setting.host}\nservices:\n  opcua: {{ {service} }}"
         return devices
 
