@@ -19,7 +19,7 @@ from proxy.protocols.opcua.actions import NOWHERE, Access
 from proxy.protocols.opcua.decode import encode
 from proxy.protocols.opcua.node import node_of
 from proxy.protocols.opcua.quick import READ_ANSWER, QuickReads
-from proxy.protocols.opcua.services.messages import RequestHeader, ResponseHeader, ServiceFault
+from proxy.protocols.opcua.services.messages import Request, RequestHeader, ResponseHeader, ServiceFault
 
 if TYPE_CHECKING:
     from proxy.core.action import Action
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from proxy.protocols.opcua.node_id import NodeId
     from proxy.protocols.opcua.north_channel import NorthChannel
     from proxy.protocols.opcua.north_state import NorthState
-    from proxy.protocols.opcua.services.messages import Request, Response
+    from proxy.protocols.opcua.services.messages import Response
 
 MOST_PENDING = 256
 """Requests of one client that wait for their answers. More is a flood (T43)."""
@@ -64,6 +64,12 @@ class Ask:
     session: Session | None = None
     north: NorthState | None = None
     recorded: bool = False
+
+    def spent(self) -> None:
+        """It is on its way. What is needed for its answer stays: a Publish waits for hours, and may be 1 MiB (T43)."""
+        self.body = b""
+        self.header = RequestHeader.make(self.header.authentication_token, self.header.request_handle)
+        self.request = Request(self.header)
 
     @property
     def held_by(self) -> tuple[Session, NorthState]:
@@ -173,12 +179,14 @@ class Conversation:
 
     def forward(self, ask: Ask, response: type[Response], then: Then | None = None, body: bytes | None = None) -> None:
         """Hands the request on, or ``body`` in its place. ``then`` makes the client's answer of the server's."""
+        pending = Pending(ask.request_id, ask.header.request_handle, kind_of(response), then)
         if len(self.pending) >= MOST_PENDING:
+            pending.fails()
             self.refused(Reason.OVERLOAD, "", "too many requests wait for their answers")
             self.fault(ask, status.BAD_TOO_MANY_OPERATIONS)
             return
-        number = self._submit(ask.body if body is None else body)
-        self.pending[number] = Pending(ask.request_id, ask.header.request_handle, kind_of(response), then)
+        self.pending[self._submit(ask.body if body is None else body)] = pending
+        ask.spent()
 
     def forward_read(self, request_id: int, handle: int, body: bytes) -> None:
         """As `forward`, of a Read that was judged before."""
@@ -237,6 +245,12 @@ class Conversation:
             pending.fails()
             if pending.request_id is not None:
                 self.say(pending.request_id, _fault(pending.handle, code, self.time()))
+
+    def forget_all(self) -> None:
+        """The channel is gone: nothing that is owed will be answered."""
+        owed, self.pending = self.pending, {}
+        for pending in owed.values():
+            pending.fails()
 
     # To policy.
 

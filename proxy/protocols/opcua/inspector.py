@@ -19,7 +19,7 @@ from proxy.core.reason import Reason
 from proxy.protocols.base import Introduction, UpstreamState
 from proxy.protocols.opcua import monitoring, status
 from proxy.protocols.opcua.channel import Broke, Closed, Opened, Said
-from proxy.protocols.opcua.conversation import Ask, Conversation
+from proxy.protocols.opcua.conversation import MOST_PENDING, Ask, Conversation
 from proxy.protocols.opcua.decode import UnknownService, decode, header_of
 from proxy.protocols.opcua.desk import IN_SESSION
 from proxy.protocols.opcua.discovery import discover
@@ -143,8 +143,10 @@ class OpcUaInspector:
         body = said.body
         if body.startswith(READ):
             for quick in self._talk.quick.values():
+                if not self._sessions.has(quick.session) or len(self._talk.pending) >= MOST_PENDING:
+                    continue
                 handle = quick.handle_of(body)
-                if handle is not None and len(self._talk.pending) < 256:
+                if handle is not None:
                     self._talk.forward_read(said.request_id, handle, body)
                     return
         request = decode(body)
@@ -274,6 +276,7 @@ class OpcUaInspector:
 
     def _finish(self, why: Reason | None, out: Effects) -> None:
         self._over = True
+        self._talk.forget_all()
         self._sessions.leave()
         out.close(why)
 

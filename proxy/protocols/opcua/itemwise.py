@@ -155,13 +155,14 @@ def send(talk: Conversation, ask: Ask, service: Service, found: Sorted, total: i
         return
     then = None if going is None else going(found.allowed)
     if not found.refused:
-        talk.forward(ask, service.response, then)
         if service.request is ReadRequest and found.reusable and found.first is None:
             talk.remember(ask, found.tags)
+        talk.forward(ask, service.response, then)
     else:
         fewer: dict[str, Any] = {service.field: tuple(found.allowed)}
         body = encode(replace(ask.request, **fewer))
-        talk.forward(ask, service.response, _merging(talk, ask, service, found, total, then), body)
+        parts = Parts(len(found.allowed), found.refused, total)
+        talk.forward(ask, service.response, _merging(talk, ask, service, parts, then), body)
 
 
 def _all_refused(talk: Conversation, ask: Ask, service: Service, found: Sorted, total: int) -> bytes:
@@ -171,26 +172,34 @@ def _all_refused(talk: Conversation, ask: Ask, service: Service, found: Sorted, 
     return join_results(head, [service.told(found.refused[place]) for place in range(total)], None)
 
 
-def _merging(talk: Conversation, ask: Ask, service: Service, found: Sorted, total: int, then: Then | None) -> Then:
+class Parts(NamedTuple):
+    """Of ``total`` items ``allowed`` went on; ``refused`` by place. The items themselves are not kept."""
+
+    allowed: int
+    refused: dict[int, int]
+    total: int
+
+
+def _merging(talk: Conversation, ask: Ask, service: Service, parts: Parts, then: Then | None) -> Then:
     def merge(body: bytes) -> bytes | None:
         told = body if then is None else then.told(body)
-        return None if told is None else merged(talk, ask, service, found, total, told)
+        return None if told is None else merged(talk, ask, service, parts, told)
 
     return Then(merge, None if then is None else then.failed)
 
 
-def merged(talk: Conversation, ask: Ask, service: Service, found: Sorted, total: int, body: bytes) -> bytes | None:
+def merged(talk: Conversation, ask: Ask, service: Service, parts: Parts, body: bytes) -> bytes | None:
     """The server's results and our refusals, in the order in which the client asked."""
     results = split_results(body, MOST_ITEMS)
     if isinstance(results, Malformed):
         talk.fault(ask, status.BAD_UNKNOWN_RESPONSE)
         return None
-    if len(results.results or ()) != len(found.allowed):
+    if len(results.results or ()) != parts.allowed:
         # A bad service result has no results; then that is the answer to all.
         talk.fault(ask, max(service_result(results.head), status.BAD_UNKNOWN_RESPONSE))
         return None
     elements, infos = iter(results.results or ()), iter(results.diagnostics or ())
-    refused = found.refused
+    _, refused, total = parts
     told = [service.told(refused[place]) if place in refused else next(elements) for place in range(total)]
     diagnostics = None
     if results.diagnostics:

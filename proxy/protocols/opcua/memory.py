@@ -90,7 +90,7 @@ class Memory:
     def add(self, session: Session, now: float) -> bool:
         """False when there is no room, because all that are here are in use. A token that the server gave out again
         replaces the session that it belonged to, with everything that was known of it."""
-        self.sessions.pop(session.token.key, None)
+        self.drop(session.token)
         if len(self.sessions) >= SESSIONS:
             self._make_room(now)
         if len(self.sessions) >= SESSIONS:
@@ -99,7 +99,11 @@ class Memory:
         return True
 
     def drop(self, token: NodeId) -> Session | None:
-        return self.sessions.pop(token.key, None)
+        """Nobody who still knows the session may use it."""
+        session = self.sessions.pop(token.key, None)
+        if session is not None:
+            session.north = None
+        return session
 
     def held_by(self, holder: object) -> list[Session]:
         return [session for session in self.sessions.values() if session.holder is holder]

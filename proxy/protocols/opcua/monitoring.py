@@ -40,6 +40,7 @@ from proxy.protocols.opcua.services.subscription import (
     ModifySubscriptionRequest,
     ModifySubscriptionResponse,
     NotificationMessage,
+    PublishRequest,
     PublishResponse,
     RepublishRequest,
     RepublishResponse,
@@ -53,7 +54,7 @@ from proxy.protocols.opcua.wire import Malformed
 
 if TYPE_CHECKING:
     from proxy.protocols.opcua.conversation import Ask, Conversation
-    from proxy.protocols.opcua.north_state import NorthState
+    from proxy.protocols.opcua.north_state import NorthState, Waiting
     from proxy.protocols.opcua.values import ExtensionObject
 
 MOST_PUBLISH = 20
@@ -68,19 +69,25 @@ DENIED = DataValue(status=ACCESS_DENIED)
 
 def create_subscription(talk: Conversation, ask: Ask) -> None:
     _, north = ask.held_by
-    if len(north.subscriptions) >= MOST_SUBSCRIPTIONS:
+    waiting = north.waiting
+    if len(north.subscriptions) + waiting.subscriptions >= MOST_SUBSCRIPTIONS:
         talk.refused(Reason.OVERLOAD, "CreateSubscription", f"more than {MOST_SUBSCRIPTIONS} in one session")
         talk.fault(ask, status.BAD_TOO_MANY_SUBSCRIPTIONS)
         return
 
+    def failed() -> None:
+        waiting.subscriptions -= 1
+
     def created(body: bytes) -> bytes | None:
+        failed()
         response = decode(body)
         if isinstance(response, CreateSubscriptionResponse) and response.header.service_result < status.BAD:
             made = Subscription(response.subscription_id)
             north.subscriptions[made.id] = made
         return body
 
-    talk.forward(ask, CreateSubscriptionResponse, Then(created))
+    waiting.subscriptions += 1
+    talk.forward(ask, CreateSubscriptionResponse, Then(created, failed))
 
 
 def with_one(talk: Conversation, ask: Ask) -> None:
@@ -323,21 +330,25 @@ def set_triggering(talk: Conversation, ask: Ask) -> None:
 
 
 def publish(talk: Conversation, ask: Ask) -> None:
-    _, north = ask.held_by
-    if north.publishing >= MOST_PUBLISH:
+    request, waiting = ask.request, ask.held_by[1].waiting
+    if not isinstance(request, PublishRequest):
+        raise TypeError("not a Publish")
+    if len(request.subscription_acknowledgements or ()) > MOST_ITEMS:
+        talk.fault(ask, status.BAD_TOO_MANY_OPERATIONS)
+        return
+    if waiting.publish >= MOST_PUBLISH:
         talk.fault(ask, status.BAD_TOO_MANY_PUBLISH_REQUESTS)
         return
-    north.publishing += 1
-    talk.forward(ask, PublishResponse, Then(partial(_published, talk, ask), partial(_not_published, north)))
+    waiting.publish += 1
+    talk.forward(ask, PublishResponse, Then(partial(_published, talk, ask, waiting), partial(_not_published, waiting)))
 
 
-def _not_published(north: NorthState) -> None:
-    north.publishing -= 1
+def _not_published(waiting: Waiting) -> None:
+    waiting.publish -= 1
 
 
-def _published(talk: Conversation, ask: Ask, body: bytes) -> bytes | None:
-    _, north = ask.held_by
-    north.publishing -= 1
+def _published(talk: Conversation, ask: Ask, waiting: Waiting, body: bytes) -> bytes | None:
+    waiting.publish -= 1
     response = decode(body)
     if not isinstance(response, PublishResponse):
         talk.fault(ask, status.BAD_UNKNOWN_RESPONSE)

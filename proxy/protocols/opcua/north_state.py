@@ -29,17 +29,28 @@ class Owner:
 
 
 @dataclass(slots=True)
+class Waiting:
+    """Requests of a session whose answers are due on the channel that it is on: limits count what is under way, too.
+    A session that comes to another channel has a new one, because what the old one owed is never answered."""
+
+    publish: int = 0
+    subscriptions: int = 0
+
+
+@dataclass(slots=True)
 class NorthState:
     """``channel``: the `Sessions` of the channel that the session is on, None when that is gone. ``nonce``: the last
     that we gave the client, to be signed once. ``user``: None for an anonymous one. ``active``: a user was accepted.
-    ``publishing``: how many Publish requests wait. ``points``: continuation points of Browse, oldest first."""
+    ``changing``: so many requests for another user are on their way, and nobody knows for whom the server acts.
+    ``points``: continuation points of Browse, oldest first."""
 
     owner: Owner
     channel: object
     nonce: bytes
     user: str | None = None
     active: bool = False
-    publishing: int = 0
+    changing: int = 0
+    waiting: Waiting = field(default_factory=Waiting)
     points: dict[bytes, None] = field(default_factory=dict)
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
 

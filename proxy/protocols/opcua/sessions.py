@@ -18,7 +18,8 @@ from proxy.protocols.opcua import status
 from proxy.protocols.opcua.actions import Session as SessionAction
 from proxy.protocols.opcua.conversation import ACCESS_DENIED, Then
 from proxy.protocols.opcua.decode import decode, encode
-from proxy.protocols.opcua.north_state import NorthState, Owner, north_of
+from proxy.protocols.opcua.memory import SESSIONS
+from proxy.protocols.opcua.north_state import NorthState, Owner, Waiting, north_of
 from proxy.protocols.opcua.security.certificates import cut_chain
 from proxy.protocols.opcua.security.policies import Mode
 from proxy.protocols.opcua.services.session import (
@@ -30,6 +31,7 @@ from proxy.protocols.opcua.services.session import (
     CreateSessionResponse,
     SignatureData,
 )
+from proxy.protocols.opcua.services.subscription import PublishRequest
 from proxy.protocols.opcua.user_tokens import User, read_user
 from proxy.protocols.opcua.wire import Malformed
 
@@ -46,6 +48,8 @@ NONCE = 32
 MOST_NONCE = 128
 MOST_SESSIONS = 4
 """Of one channel."""
+MOST_OF_ONE = SESSIONS // 2
+"""In use by one client on all its channels: there is room for others, whatever it does (T47)."""
 NO_SIGNATURE = SignatureData(None, None)
 MOST_MESSAGE = 1 << 20
 """Bytes of a request, as CreateSession tells the client."""
@@ -66,6 +70,7 @@ class Sessions:
         self._own = own
         self._renewed = renewed
         self.settled = False
+        self._creating = 0
 
     def mine(self) -> list[tuple[Session, NorthState]]:
         """All that are on this channel."""
@@ -76,6 +81,11 @@ class Sessions:
         """Some session on this channel has a user. ``settled`` is what was so when that was asked last."""
         self.settled = any(north.active for _, north in self.mine())
         return self.settled
+
+    def has(self, session: Session) -> bool:
+        """It is on this channel and may be used. As `of`, which says why not."""
+        north = session.north
+        return isinstance(north, NorthState) and north.channel is self and north.active and not north.changing
 
     def of(self, ask: Ask) -> bool:
         """Finds the session that the request names, and answers it if it may not be used here: a token is worth
@@ -89,6 +99,10 @@ class Sessions:
             return False
         if not north.active:
             talk.refused(Reason.CHANNEL_REFUSED, _name(ask), "the session is not activated")
+            talk.fault(ask, status.BAD_SESSION_NOT_ACTIVATED)
+            return False
+        if north.changing and not isinstance(ask.request, PublishRequest):  # a Publish is judged when it is answered
+            talk.refused(Reason.CHANNEL_REFUSED, _name(ask), "another user of the session is on its way")
             talk.fault(ask, status.BAD_SESSION_NOT_ACTIVATED)
             return False
         ask.session, ask.north = session, north
@@ -110,16 +124,29 @@ class Sessions:
             talk.refused(Reason.CHANNEL_REFUSED, _name(ask), f"the client does not fit its channel ({code:#010x})")
             talk.fault(ask, code)
             return
-        if len(self.mine()) >= MOST_SESSIONS:
-            talk.refused(Reason.SESSION_LIMIT, _name(ask), f"more than {MOST_SESSIONS} sessions on one channel")
-            talk.fault(ask, status.BAD_TOO_MANY_SESSIONS)
+        if len(self.mine()) + self._creating >= MOST_SESSIONS:
+            self._full(ask, f"more than {MOST_SESSIONS} sessions on one channel")
             return
         onward = replace(request, server_uri=None, endpoint_url=None, client_nonce=None, client_certificate=None)
 
+        def failed() -> None:
+            self._creating -= 1
+
         def created(body: bytes) -> bytes | None:
+            failed()
             return self._created(ask, request, body)
 
-        talk.forward(ask, CreateSessionResponse, Then(created), encode(onward))
+        self._creating += 1
+        talk.forward(ask, CreateSessionResponse, Then(created, failed), encode(onward))
+
+    def _full(self, ask: Ask, why: str) -> None:
+        self._talk.refused(Reason.SESSION_LIMIT, "CreateSession", why)
+        self._talk.fault(ask, status.BAD_TOO_MANY_SESSIONS)
+
+    def _of_the_same(self) -> int:
+        """Sessions in use by who speaks here, on whichever channel."""
+        norths = [north_of(session) for session in self._talk.memory.sessions.values() if session.attached]
+        return sum(north is not None and north.owner.names == self._talk.names for north in norths)
 
     def _create_fault(self, request: CreateSessionRequest) -> int | None:
         """What must agree on a secured channel: certificate, ApplicationUri, nonce (Part 4, 5.7.2)."""
@@ -143,6 +170,11 @@ class Sessions:
         session = talk.memory.find(response.authentication_token)
         if session is None or response.header.service_result >= status.BAD:
             talk.fault(ask, max(response.header.service_result, status.BAD))
+            return None
+        if self._of_the_same() >= MOST_OF_ONE:
+            talk.submit(CloseSessionRequest(talk.own_header(session), True), CloseSessionResponse)
+            talk.memory.drop(session.token)
+            self._full(ask, f"more than {MOST_OF_ONE} sessions of one client")
             return None
         nonce = talk.client.entropy(NONCE)
         session.north = NorthState(self._owner(), self, nonce)
@@ -231,10 +263,19 @@ class Sessions:
             user_token_signature=NO_SIGNATURE,
         )
 
+        another = north.active and user.name != north.user
+
         def activated(body: bytes) -> bytes | None:
+            north.changing -= another
             return self._activated(ask, session, north, user, body)
 
-        talk.forward(ask, ActivateSessionResponse, Then(activated), encode(onward))
+        def failed() -> None:
+            north.changing -= another
+            if another:  # refused, or not answered in time: which user the server has now is not known
+                north.active = False
+
+        north.changing += another
+        talk.forward(ask, ActivateSessionResponse, Then(activated, failed), encode(onward))
 
     def _activated(self, ask: Ask, session: Session, north: NorthState, user: User, body: bytes) -> bytes | None:
         talk, response = self._talk, decode(body)
@@ -244,7 +285,9 @@ class Sessions:
         if response.header.service_result >= status.BAD:
             talk.fault(ask, response.header.service_result)
             return None
-        changed = north.active and (north.user != user.name or north.channel is not self)
+        changed = not north.active or north.user != user.name or north.channel is not self
+        if north.channel is not self:
+            north.waiting = Waiting()
         north.channel, north.user, north.active = self, user.name, True
         north.nonce = talk.client.entropy(NONCE)
         talk.channel.in_session = self.settled = True
