@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from proxy.core.process import Move, Point
 from proxy.protocols.opcua.actions import ACCESS, Access, Call, OpcUaAction, Session, Write
 from proxy.protocols.opcua.node import ALL, Node, NodePattern
+from proxy.protocols.opcua.rules import parse_rule
 from proxy.protocols.opcua.targets import Calls, Forbidden, Nodes, OpcUaTarget, Sessions
 from proxy.protocols.opcua.who import ANYBODY, Who
 from proxy.protocols.opcua.window import Window
+from tests.mqtt.reports import Reports
 from tests.opcua.vocabulary_world import (
     ACTS,
     ANYONE,
@@ -174,12 +176,15 @@ def test_whatever_is_not_looked_at_does_not_matter() -> None:
 
 
 def test_browse_is_reading_what_is_shown() -> None:
-    browse = Nodes("browse", ALL)
-    assert browse.covers(Access("read", ROOT, 4))
-    assert not browse.covers(Access("read", ROOT, 13))
-    assert not browse.covers(Access("subscribe", ROOT, 4))
-    assert Nodes("read", ALL, 4).within(browse)
-    assert not Nodes("read", ALL).within(browse)
+    """In a target of its own: policy looks rules up by their verb, and would never ask a `browse` about a `read`."""
+    browse, shown, session = parse_rule({"browse": "all"}, Reports())
+    assert [target.verb for target in (browse, shown, session)] == ["browse", "read", "session"]
+    assert shown.covers(Access("read", ROOT, 4))
+    assert not shown.covers(Access("read", ROOT, 13))
+    assert not browse.covers(Access("read", ROOT, 4))
+    assert Nodes("read", ALL, 4).within(shown)
+    assert not Nodes("read", ALL).within(shown)
+    assert shown.describe() == "read all but for its Value"
 
 
 @pytest.mark.parametrize(

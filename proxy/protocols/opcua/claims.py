@@ -11,19 +11,20 @@ Claims = tuple[tuple[str, int | None], ...]
 """None for the attribute: any."""
 
 
-def claims_of(verb: str, attribute: int | None) -> Claims:
-    own = ((verb, attribute),)
-    return (*own, ("read", OTHERS)) if verb == "browse" else own
-
-
 def forbidden_by(verb: str, attribute: int | None) -> Claims:
-    """What a `never` of ``verb`` means besides: every way to learn the value, every way to change it. History is of
-    the Value."""
+    """What a `never` of ``verb`` means besides: every way to learn the value, every way to change it, all that tells
+    of what is hidden. History is of the Value."""
     of_value: Claims = ()
     if attribute is None or attribute == VALUE:
         of_value = {"read": (("history-read", None),), WRITE: (("history-write", None),)}.get(verb, ())
     told: Claims = (("subscribe", attribute),) if verb == "read" else ()
-    return (*claims_of(verb, attribute), *told, *of_value)
+    shown: Claims = (("read", OTHERS),) if verb == "browse" else ()
+    return ((verb, attribute), *shown, *told, *of_value)
+
+
+def fits(attribute: int | None, asked: int) -> bool:
+    """An act on the attribute ``asked`` is one that ``attribute`` of a target speaks of."""
+    return attribute is None or attribute == asked or (attribute == OTHERS and asked != VALUE)
 
 
 def claims_within(inner: Claims, outer: Claims) -> bool:

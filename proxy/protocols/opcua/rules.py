@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from proxy.protocols.opcua.actions import CALL, MODES, WRITE
+from proxy.protocols.opcua.claims import OTHERS
 from proxy.protocols.opcua.node import ALL, EXAMPLE, NodePattern, Wrong
 from proxy.protocols.opcua.patterns import METHOD, parse_attributed, parse_method
 from proxy.protocols.opcua.reading import nearest, quoted
@@ -109,6 +110,8 @@ class _Section:
                 self._report(place, *fault)
             else:
                 yield Nodes(verb, pattern, attribute, self._who, limits.window, limits.status)
+                if verb == "browse":  # clients show what they browse by reading all but its Value
+                    yield Nodes("read", pattern, OTHERS, self._who, implied=True)
 
     def _found(self, key: str, text: str, place: Path) -> tuple[NodePattern, int | None] | None:
         """Pattern and attribute of one line."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from proxy.core.process import Move, Point
 from proxy.protocols.opcua.actions import CALL, CHANGING, SESSION, WRITE, Access, Call, Session, Write
-from proxy.protocols.opcua.claims import Claims, claims_meet, claims_of, claims_within, forbidden_by
+from proxy.protocols.opcua.claims import OTHERS, Claims, claims_meet, claims_within, fits, forbidden_by
 from proxy.protocols.opcua.who import ANYBODY, Who
 from proxy.protocols.opcua.words import VALUE, attribute_text, word
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """``verb`` on every node that ``pattern`` matches. ``attribute`` None: any. `browse` is also `read` of every
-    attribute but the Value: clients show what they browse by reading those.
+    """``verb`` on every node that ``pattern`` matches. ``attribute`` None: any; `claims.OTHERS`: any but the Value.
+
+    ``implied``: another line of the rule brings it along (`browse` means to read what is shown); nobody wrote it.
 
     For `write`: ``window`` says which numbers, and then nothing but numbers and no part of an array; ``status`` that
     a StatusCode other than Good may be written along.
@@ -35,6 +36,7 @@ class Nodes:
     who: Who = ANYBODY
     window: Window | None = None
     status: bool = False
+    implied: bool = field(default=False, compare=False)
 
     protocol: ClassVar[str] = "opcua"
 
@@ -60,7 +62,7 @@ class Nodes:
 
     @property
     def claims(self) -> Claims:
-        return claims_of(self.verb, self.attribute)
+        return ((self.verb, self.attribute),)
 
     def within(self, other: Target) -> bool:
         if not isinstance(other, Nodes | Forbidden) or not claims_within(self.claims, other.claims):
@@ -100,19 +102,12 @@ class Nodes:
             yield Point("opcua", node.text)
 
     def covers(self, action: Action) -> int:
-        verb = self.verb
-        if isinstance(action, Access):
-            if action.verb != verb:
-                if verb != "browse" or action.verb != "read" or action.attribute == VALUE:
-                    return 0
-            elif self.attribute is not None and action.attribute != self.attribute:
-                return 0
-        elif verb != WRITE or not isinstance(action, Write):
+        if not isinstance(action, Access | Write) or action.verb != self.verb:
             return 0
-        elif self.attribute is not None and action.attribute != self.attribute:
+        if not fits(self.attribute, action.attribute):
             return 0
-        fits = self.pattern.matches(action.node, action.above) and self.who.fits(action.user, action.mode)
-        return 1 if fits else 0
+        inside = self.pattern.matches(action.node, action.above) and self.who.fits(action.user, action.mode)
+        return 1 if inside else 0
 
     def admits(self, action: Action) -> int:
         covered = self.covers(action)
@@ -185,12 +180,12 @@ class Forbidden:
     def covers(self, action: Action) -> int:
         if not isinstance(action, Access | Write):
             return 0
-        fits = (
+        touched = (
             self.pattern.matches(action.node, action.above | action.perhaps)
             and claims_within(((action.verb, action.attribute),), self.claims)
             and self.who.fits(action.user, action.mode)
         )
-        return 1 if fits else 0
+        return 1 if touched else 0
 
     def admits(self, action: Action) -> int:
         return self.covers(action)
@@ -334,6 +329,8 @@ def pattern_text(pattern: NodePattern) -> str:
 def _attribute(number: int | None, usual: int | None) -> str:
     if number == usual:
         return ""
+    if number == OTHERS:
+        return " but for its Value"
     return f" @ {'any' if number is None else attribute_text(number)}"
 
 
