@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).parents[2] / "bulkhead.yaml"
 FOLDER = Path(".demo")
 ONCE, LIVE = (0.2, 0.5), (0.5, 1.0)
 """Seconds between two polls of the SCADA, and between two readings of a sensor."""
-NEEDED = ("pymodbus", "aiomqtt")
+NEEDED = ("pymodbus", "aiomqtt", "asyncua")
 
 
 @click.command(name="demo")
@@ -38,7 +38,8 @@ NEEDED = ("pymodbus", "aiomqtt")
 def command(config: Path | None, once: bool, broker: str | None, output: str) -> int:
     """Run a simulated bottling cell behind the gateway; Ctrl-C ends it.
 
-    A SCADA polls a PLC, sensors publish to a broker and a MES listens, and an intruder tries what a real one would.
+    A SCADA polls a PLC, sensors publish to a broker and a MES listens, a panel reads a robot over OPC UA, and an
+    intruder tries what a real one would.
     Without --once it works in ./.demo, on the ports that the demo site names, so that your own clients can join in.
     """
     if output == "json" and not once:
@@ -108,7 +109,7 @@ def _live(place: Workplace, own: Broker | None) -> int:
     from proxy.demo.live import Live
     from proxy.demo.plant import Paces, Plant
 
-    click.echo("starting the PLC, the broker and the gateway...", err=True)
+    click.echo("starting the PLC, the broker, the robot and the gateway...", err=True)
     live: Live | None = None
     try:
         with Plant(place, Paces(*LIVE), own) as plant:

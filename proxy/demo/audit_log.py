@@ -65,6 +65,8 @@ class AuditLog:
 
 
 def _is_last(record: Fields) -> bool:
+    if record["what"] == "refuse" and "who" not in record:
+        return True  # an OPC UA client that never said who it is: its link ends without a word
     if record["what"] != "connect" or record.get("verdict") == "allow":
         return bool(record["what"] == "close")
     # On mbaps a certificate that nobody knows is answered, message by message, and its link ends later.

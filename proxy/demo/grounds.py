@@ -1,4 +1,5 @@
-"""The two grounds that steps are played on, each with its record behind the gateway and its bystanders."""
+"""The grounds that steps are played on, each with its record behind the gateway and its bystanders. That of the robot
+is in `proxy.demo.robot_ground`, as it takes asyncua."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ class Ground(Protocol):
         ...
 
 
-class _Sums:
+class Sums:
     """What all steps together may have brought through, and what they must not have."""
 
     def __init__(self) -> None:
@@ -87,7 +88,7 @@ class Cell:
         self._record = record
         self._recording = recording
         self._scada = scada
-        self._sums = _Sums()
+        self._sums = Sums()
         self._health: Health = scada.health()
 
     def before(self) -> None:
@@ -132,7 +133,7 @@ class Namespace:
         self._floor = floor
         self._alone = alone
         self._patience = patience
-        self._sums = _Sums()
+        self._sums = Sums()
         self._health: FloorHealth = floor.ledger.health()
 
     def before(self) -> None:

@@ -108,11 +108,11 @@ class Live:
     def _header(self) -> list[str]:
         health = self._plant.scada.health()
         place = self._plant.place
-        mbaps, old, plain, sensors, uns = (place.listener(name).bind.port for name in LISTENERS)
+        mbaps, old, plain, sensors, uns, robot = (place.listener(name).bind.port for name in LISTENERS)
         times = f"last {health.last * 1000:.1f} ms, p99 {health.p99 * 1000:.1f} ms"
         modbus = f"Modbus {mbaps} TLS, {old} TLS 1.2, {plain} plain"
         return [
-            f"Bulkhead: {modbus}; MQTT {uns} TLS, {sensors} plain",
+            f"Bulkhead: {modbus}; MQTT {uns} TLS, {sensors} plain; OPC UA {robot}",
             f"SCADA:   {health.polls} polls, {health.failures} failed, {times}, {health.bottles} bottles",
             *self._floor(),
             f"Steps:   {self.done}, {self.failed} not as expected",

@@ -68,11 +68,12 @@ def as_text(plant: Plant, say: Callable[[str], None]) -> bool:
 
 def meanwhile(plant: Plant) -> list[str]:
     """How those fared who had nothing to do with the steps."""
-    cell, floor = plant.scada.health(), plant.floor.ledger.health()
+    cell, floor, panel = plant.scada.health(), plant.floor.ledger.health(), plant.panel.health()
     sensors = (
         f"the sensors published {floor.published} readings, the MES heard {floor.heard}, {floor.gaps} out of order"
     )
     return [
         f"the SCADA polled {cell.polls} times, {cell.failures} failed, p99 {cell.p99 * 1000:.1f} ms",
         f"{sensors}, p99 {floor.p99 * 1000:.1f} ms",
+        f"the panel read the robot {panel.asked} times, {panel.failures} failed, p99 {panel.p99 * 1000:.1f} ms",
     ]

@@ -1,4 +1,5 @@
-"""The running plant: PLC, broker, gateway, SCADA, sensors, and all a step needs to act and to see what came of it."""
+"""The running plant: PLC, broker, robot, gateway, those who use it all the time, and all a step needs to act and to
+see what came of it."""
 
 from __future__ import annotations
 
@@ -19,18 +20,22 @@ from proxy.demo.keys import Keys
 from proxy.demo.processes import Child, is_ready, python
 from proxy.demo.recording import Recording
 from proxy.demo.scada import Scada
+from proxy.demo.ua_papers import PANEL, UaKeys, UaSpeaker
 from proxy.demo.uns_recording import UnsRecording
-from proxy.demo.workplace import MBAPS, OLD, PLAIN, PLC, SENSORS, UNS_DOOR
+from proxy.demo.workplace import MBAPS, OLD, PLAIN, PLC, ROBOT, ROBOT_DOOR, SENSORS, UNS_DOOR
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from proxy.demo.broker import Broker
+    from proxy.demo.panel import Panel
+    from proxy.demo.robot_recording import RobotRecording
     from proxy.demo.tls import Papers
     from proxy.demo.workplace import Workplace
 
 MASTER, STATION, OFFICE, ANNA, VISITOR, INTRUDER = (f"127.0.0.{n}" for n in (10, 20, 11, 30, 31, 66))
 FIRST, SECOND, THIRD = (f"127.0.0.{n}" for n in (41, 42, 43))
+BESIDE, WORKSHOP = "127.0.0.71", "127.0.0.72"
 """Where the speakers sit. On loopback anybody may take any address, as on a plant's flat network."""
 
 Wait = Callable[[], None]
@@ -46,6 +51,7 @@ class Doors:
     plain: Door
     sensors: Door
     uns: Door
+    robot: Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +65,15 @@ class Paces:
 class Plant:
     """A context manager: everything runs inside, nothing is left after it. Entering raises DemoError, OSError.
 
-    ``own``: a broker that the person named, looked at before; else one is started. Then ``broker``, ``control`` and
-    ``floor`` are there once it is entered.
+    ``own``: a broker that the person named, looked at before; else one is started. Then ``broker``, ``control``,
+    ``floor``, ``panel`` and ``robot_recording`` are there once it is entered.
     """
 
     broker: Broker
     control: Control
     floor: Floor
+    panel: Panel
+    robot_recording: RobotRecording
 
     def __init__(self, place: Workplace, paces: Paces, own: Broker | None = None) -> None:
         self.place = place
@@ -75,9 +83,11 @@ class Plant:
             self._door(PLAIN),
             self._door(SENSORS),
             self._door(UNS_DOOR, ssl.TLSVersion.TLSv1_3),
+            self._door(ROBOT_DOOR),
         )
         hosts = {listener.bind.host for listener in place.site.listeners}
         self.keys = Keys(place.site.certs, place.site.name, hosts)
+        self.ua_keys = UaKeys(place.site.certs, place.site.name, hosts)
         self.recording = Recording(place.record)
         self.uns_recording = UnsRecording(place.uns_record, VOICES)
         self.audit = AuditLog(place.site.state / "audit")
@@ -90,15 +100,20 @@ class Plant:
     def __enter__(self) -> Plant:
         with self._running:
             # All are started before any is waited for: the gateway dials nobody before it has to.
+            robot = self._start_robot()
             for wait in (self._start_plc(), self._start_uns(), self._start_gateway()):
                 wait()
             self.scada.start()
             self._running.callback(self.scada.stop)
             self._start_floor()
+            robot()  # the last to be ready: its address space takes seconds
+            self._start_panel()
             if not self.scada.polls_from_now():
                 raise self._mute("the SCADA gets no answer through the gateway")
             if not self.floor.heard_from_now():
                 raise self._mute("the MES does not hear the sensors through the gateway")
+            if not self.panel.reads_from_now():
+                raise self._mute("the panel gets no answer of the robot through the gateway")
             self._running = self._running.pop_all()
         return self
 
@@ -117,8 +132,14 @@ class Plant:
         """At the mbaps door with TLS 1.3, unless said otherwise."""
         return Speaker(door or self.doors.mbaps, source, papers)
 
+    def ua_speaker(self, source: str, name: str, *, secured: bool = True) -> UaSpeaker:
+        """At the robot's door, with the certificate of that name, or with nothing but its word."""
+        door = self.doors.robot
+        papers = self.ua_keys.of(name) if secured else None
+        return UaSpeaker(f"opc.tcp://{door.host}:{door.port}", source, self.ua_keys.uri(name), papers)
+
     def check(self) -> None:
-        """Raises DemoError if the PLC, the broker or the gateway is gone."""
+        """Raises DemoError if the PLC, the broker, the robot or the gateway is gone."""
         for child in self._children:
             child.raise_if_ended()
 
@@ -137,6 +158,23 @@ class Plant:
         plc = Child(f"the PLC ({PLC})", python("proxy.demo.plc", f"{host}:{port}", str(self.place.record)), log)
         self._keep(plc)
         return lambda: plc.wait_until(lambda: plc.says("PLC on"))
+
+    def _start_robot(self) -> Wait:
+        host, port = self.place.robot
+        words = python("proxy.demo.robot", f"{host}:{port}", str(self.place.robot_record))
+        robot = Child(f"the robot ({ROBOT})", words, self.place.folder / "robot.log")
+        self._keep(robot)
+        return lambda: robot.wait_until(lambda: robot.says("robot on"))
+
+    def _start_panel(self) -> None:
+        from proxy.demo.panel import Panel  # asyncua takes its time to load: meanwhile the children start
+        from proxy.demo.robot_recording import RobotRecording
+
+        speaker = self.ua_speaker(BESIDE, PANEL)
+        self.robot_recording = RobotRecording(self.place.robot_record, speaker.uri)
+        self.panel = Panel(speaker, self._paces.reading)
+        self.panel.start()
+        self._running.callback(self.panel.stop)
 
     def _start_uns(self) -> Wait:
         self.broker = self._own or broker.start(self.place.folder, self._keep)

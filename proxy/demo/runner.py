@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proxy.demo.grounds import Cell, Ground, Namespace
-from proxy.demo.side import PLC, UNS
+from proxy.demo.side import PLC, ROBOT, UNS
 from proxy.demo.step import Ruling, judge
 
 if TYPE_CHECKING:
@@ -18,11 +18,14 @@ class Runner:
     """``alone``: nobody but the demo uses the plant, so the whole records are accounted for, frame by frame."""
 
     def __init__(self, plant: Plant, *, alone: bool) -> None:
+        from proxy.demo.robot_ground import RobotCell  # asyncua takes its time to load, and here it is loaded already
+
         self._plant = plant
         self._alone = alone
         self._grounds: dict[str, Ground] = {
             PLC.name: Cell(plant.place.record, plant.recording, plant.scada),
             UNS.name: Namespace(plant.place.uns_record, plant.uns_recording, plant.floor, alone=alone),
+            ROBOT.name: RobotCell(plant.place.robot_record, plant.robot_recording, plant.panel, alone=alone),
         }
 
     def perform(self, step: Step) -> Result:

@@ -1,4 +1,4 @@
-"""The two sides of the plant that a step can be about, as the judge needs to know them."""
+"""The sides of the plant that a step can be about, as the judge needs to know them."""
 
 from __future__ import annotations
 
@@ -33,5 +33,11 @@ def _packets(stream: bytes) -> tuple[list[bytes], bytes]:
     return ([*whole, rest], b"") if rest else (whole, rest)
 
 
+def _lines(stream: bytes) -> tuple[list[bytes], bytes]:
+    """A client of the robot says what it asked in words, since on the wire it is encrypted."""
+    return stream.splitlines(), b""
+
+
 PLC = Side("PLC", "frame", _frames, lambda content: content.hex(" "))
 UNS = Side("UNS", "packet", _packets, packets.show, heard=True)
+ROBOT = Side("robot", "request", _lines, lambda content: content.decode(errors="replace"))

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 MARK = ".bulkhead-demo"
 MBAPS, OLD, PLAIN = "cell-3-modbus", "cell-3-tls12", "cell-3-plain"
-SENSORS, UNS_DOOR = "cell-3-sensors", "uns"
-LISTENERS = (MBAPS, OLD, PLAIN, SENSORS, UNS_DOOR)
-PLC, UNS = "plc-3a", "uns"
-DEVICES = (PLC, UNS, "scada", "mes", "engineer", "sensor-3-1", "sensor-3-2", "sensor-3-3")
-SERVED = {PLC: "modbus", UNS: "mqtt"}
+SENSORS, UNS_DOOR, ROBOT_DOOR = "cell-3-sensors", "uns", "robot-7"
+LISTENERS = (MBAPS, OLD, PLAIN, SENSORS, UNS_DOOR, ROBOT_DOOR)
+PLC, UNS, ROBOT = "plc-3a", "uns", "robot-7"
+CLIENTS = ("scada", "mes", "engineer", "sensor-3-1", "sensor-3-2", "sensor-3-3", "maintenance", "panel-7")
+DEVICES = (PLC, UNS, ROBOT, *CLIENTS)
+SERVED = {PLC: "modbus", UNS: "mqtt", ROBOT: "opcua"}
 """The devices behind the gateway, and what each speaks."""
+SIDES = (("PLC", PLC), ("UNS", UNS), ("robot", ROBOT))
 BELOW_EPHEMERAL = range(20_000, 32_000)
 """The kernel gives none of these to an outgoing connection, so a free one stays free."""
 COPIED = ("policies", "fingerprints")
@@ -35,7 +37,7 @@ COPIED = ("policies", "fingerprints")
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A valid site of the demo's own. ``plc`` and ``uns`` are where the gateway looks for these two."""
+    """A valid site of the demo's own. ``plc``, ``uns`` and ``robot`` are where the gateway looks for these three."""
 
     folder: Path
     site: Site
@@ -53,12 +55,20 @@ class Workplace:
         return self.folder / "uns-received.jsonl"
 
     @property
+    def robot_record(self) -> Path:
+        return self.folder / "robot-received.jsonl"
+
+    @property
     def plc(self) -> tuple[str, int]:
         return _served(self.site, PLC)
 
     @property
     def uns(self) -> tuple[str, int]:
         return _served(self.site, UNS)
+
+    @property
+    def robot(self) -> tuple[str, int]:
+        return _served(self.site, ROBOT)
 
     def listener(self, name: str) -> Listener:
         return next(listener for listener in self.site.listeners if listener.name == name)
@@ -101,7 +111,7 @@ def prepare(
 def check_ports(site: Site) -> None:
     """Raises DemoError naming the first address that is taken."""
     binds = {listener.name: (listener.bind.host, listener.bind.port) for listener in site.listeners}
-    served = {f"the {name.upper()}": _served(site, device) for name, device in (("PLC", PLC), ("UNS", UNS))}
+    served = {f"the {name}": _served(site, device) for name, device in SIDES}
     for what, address in {**binds, "admin": (site.admin.host, site.admin.port), **served}.items():
         if (fault := _fault(address)) is not None:
             where = f"{address[0]}:{address[1]} ({what})"

@@ -22,8 +22,8 @@ from tests.support.tools import tool
 TOP = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "proxy", "demo"]
 LONG = 120
-CHILDREN = 4
-"""PLC, broker, tap and gateway."""
+CHILDREN = 5
+"""PLC, robot, broker, tap and gateway."""
 pytestmark = [pytest.mark.system, pytest.mark.timeout(LONG)]
 
 
@@ -53,7 +53,7 @@ def test_once_every_step_is_as_expected(tmp_path: Path) -> None:
     assert [step for step in result["steps"] if not step["ok"]] == []
     assert result["ok"] is True
     assert ran.returncode == 0
-    assert len(result["steps"]) >= 69
+    assert len(result["steps"]) >= 75
     assert set(result) == {"steps", "ok"}
     assert all(set(step) == {"name", "expected", "observed", "ok"} for step in result["steps"])
     assert all(step["expected"] and step["observed"] for step in result["steps"])
@@ -225,7 +225,7 @@ def test_a_taken_port_ends_it_before_anything_is_touched(tmp_path: Path) -> None
     assert not (tmp_path / ".demo").exists()
 
 
-@pytest.mark.parametrize("package", ["pymodbus", "aiomqtt"])
+@pytest.mark.parametrize("package", ["pymodbus", "aiomqtt", "asyncua"])
 def test_without_a_package_it_says_so_in_one_line(tmp_path: Path, package: str) -> None:
     # A finder in front of the real ones, as if the package had not been installed.
     hide = f"import sys; sys.modules['{package}'] = None; from proxy.cli.main import main; main()"

@@ -42,7 +42,7 @@ def test_the_copy_on_other_ports_says_the_same(tmp_path: Path) -> None:
     site = place.site
     old = {source.admin.port, *(one.bind.port for one in source.listeners), *_ports(source)}
     new = {site.admin.port, *(one.bind.port for one in site.listeners), *_ports(site)}
-    assert {place.plc[1], place.uns[1]} == set(_ports(site))
+    assert {place.plc[1], place.uns[1], place.robot[1]} == set(_ports(site))
     assert len(new) == len(old)
     assert not new & old
     assert [one.name for one in site.listeners] == [one.name for one in source.listeners]

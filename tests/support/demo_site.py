@@ -10,6 +10,7 @@ from pathlib import Path
 from proxy.cli.site import protocols
 from proxy.demo.workplace import prepare
 from tests.support.keys import Keys
+from tests.support.opcua.applications import Applications
 from tests.support.plant import Plant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,7 @@ def copy_demo(folder: Path, plc_port: int, plc_host: str = "127.0.0.9") -> Plant
     edit(folder / "fingerprints/devices/plc-3a.yaml", r"\bport: \d+", f"port: {plc_port}")
     edit(folder / "bulkhead.yaml", r"^site: bottling$", "site: bottling\npolicy: { require_ack: false }")
     keys = Keys(folder / "certs", SITE)
+    Applications(folder / "certs", folder / "clients")
     ports = {listener.name: listener.bind.port for listener in place.site.listeners}
     return Plant(folder, keys, ports, place.site.admin.port)
 

@@ -1,4 +1,4 @@
-"""What is tried in the demo, in its order: at the PLC, then at the broker; first those who may. One idea a file."""
+"""What is tried in the demo, in its order: at the PLC, the broker, the robot; first those who may. One idea a file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from proxy.demo.steps import (
     masters,
     resumption,
     revocation,
+    robot,
     sessions,
     topics,
 )
@@ -25,4 +26,4 @@ if TYPE_CHECKING:
 def all_steps() -> list[Step]:
     plc = (masters, addresses, hidden, functions, framing, certificates, resumption, revocation, changes)
     uns = (topics, sessions)
-    return [step for part in (*plc, *uns) for step in part.steps()]
+    return [step for part in (*plc, *uns, robot) for step in part.steps()]
