@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.mqtt.rows import DIRECT as MOSQUITTO
 from bench.mqtt.tables import tables as mqtt_tables
+from bench.opcua.tables import tables as opcua_tables
 from bench.plan import CONNECTIONS
 from bench.policy.tables import tables as policy_tables
 from bench.rows import BASELINE
@@ -42,6 +43,7 @@ class Report:
 
     competition: float | None = None  # share of the time in which others had a core that is measured
     mqtt_titles: dict[str, str] = field(default_factory=dict)
+    opcua_titles: dict[str, str] = field(default_factory=dict)
 
     @property
     def wrong(self) -> list[Check]:
@@ -71,6 +73,7 @@ class Report:
         parts = [
             *self.headlines(), *self.load_tables(), *self.other_tables(), *self.decision_table(),
             *mqtt_tables(self.rows, self.mqtt_titles, self.plan.get("mqtt", {})),
+            *opcua_tables(self.rows, self.opcua_titles, self.plan.get("opcua", {})),
             *policy_tables(self.rows),
             *self.check_lines(), *self.competition_lines(), *self.target_lines(),
             *[f"not measured: {text}" for text in [*self.missing, *self.failed]],
@@ -174,7 +177,8 @@ class Report:
             yield ""
 
     def title_of(self, row: Row) -> str:
-        return "Mosquitto alone" if row.peer == MOSQUITTO else self.titles.get(row.peer or "", row.peer or "")
+        titles = self.opcua_titles if row.name.startswith("opcua.") else self.titles
+        return "Mosquitto alone" if row.peer == MOSQUITTO else titles.get(row.peer or "", row.peer or "")
 
     def target_lines(self) -> Iterator[str]:
         held = [row for row in self.rows if row.target]

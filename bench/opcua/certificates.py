@@ -7,11 +7,6 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from proxy.pki.application import Application, ApplicationAuthority
-from proxy.pki.authority import certificate_pem
-
 SITE = "bench"
 AUTHORITY, GATEWAY, CLIENT = "opcua-ca", "opcua", "scada"
 
@@ -35,6 +30,12 @@ def uri_of(name: str) -> str:
 
 
 def make_certificates(folder: Path) -> Certificates:
+    """Imports the product, so that a run of other parts needs nothing of it."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from proxy.pki.application import Application, ApplicationAuthority
+    from proxy.pki.authority import certificate_pem
+
     folder.mkdir(parents=True)
     files, now = Certificates(folder), datetime.now(UTC)
     authority = ApplicationAuthority.create(SITE, now, 2048)

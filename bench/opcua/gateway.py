@@ -21,6 +21,10 @@ from asyncua.server.internal_session import InternalSession
 from bench.opcua import names
 from bench.opcua.certificates import GATEWAY, uri_of
 
+INTERVAL = 1000.0
+"""Milliseconds. The device reports at once whatever is asked; asyncua's client makes a subscription anew that was quiet
+for ten thousand intervals."""
+
 
 def of_plant(items: list[Any]) -> bool:
     return all(one.NodeId.NamespaceIndex == names.INDEX for one in items)
@@ -61,19 +65,20 @@ class Mirror:
         await self._server.write_attribute_value(self._nodes[node.nodeid].nodeid, data.monitored_item.Value)
 
 
-async def furnish(server: Server) -> dict[Any, Any]:
-    """Variables for what is watched, by their ids, which are those at the device."""
+async def furnish(server: Server, first: int) -> dict[Any, Any]:
+    """Variables for what is watched, from the first of its own clients on, by their ids, which are those at the
+    device."""
     index = await server.register_namespace(names.URI)
     if index != names.INDEX:
         raise RuntimeError(f"the plant's namespace is {index}")
     found = {}
-    for name in names.WATCH_NAMES:
+    for name in names.WATCH_NAMES[first:]:
         node = ua.NodeId(name, index)
         found[node] = await server.nodes.objects.add_variable(node, ua.QualifiedName(name, index), 0.0)
     return found
 
 
-async def serve(port: int, device: str, certificates: str) -> None:
+async def serve(port: int, device: str, certificates: str, first: int) -> None:
     iserver = ForwardingServer()
     server = Server(iserver=iserver)
     await server.init()
@@ -83,10 +88,10 @@ async def serve(port: int, device: str, certificates: str) -> None:
     server.set_security_policy([policies.Basic256Sha256_Sign, policies.Basic256Sha256_SignAndEncrypt])
     await server.load_certificate(f"{certificates}/{GATEWAY}.der")
     await server.load_private_key(f"{certificates}/{GATEWAY}.key", format="pem")
-    nodes = await furnish(server)
+    nodes = await furnish(server, first)
     async with Client(device, timeout=20) as client:
         iserver.device = client
-        mirrored = await client.create_subscription(0, Mirror(server, nodes))
+        mirrored = await client.create_subscription(INTERVAL, Mirror(server, nodes))
         await mirrored.subscribe_data_change([client.get_node(node) for node in nodes])
         async with server:
             await asyncio.Event().wait()
@@ -94,4 +99,4 @@ async def serve(port: int, device: str, certificates: str) -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.ERROR)
-    uvloop.run(serve(int(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    uvloop.run(serve(int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])))

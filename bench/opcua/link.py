@@ -53,23 +53,24 @@ _UNSIGNED = SignatureData(None, None)
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where to connect, and how. ``server``: its certificate, DER."""
+    """Where to connect, and how. ``server``: its certificate, DER. ``watch``: the first of its `WATCH_NAMES`."""
 
     port: int
     mode: Mode = Mode.NONE
     own: OwnCertificate | None = None
     server: bytes = b""
     uri: str = "urn:bench:client"
+    watch: int = 0
 
     @classmethod
     def of(cls, said: Mapping[str, str | int]) -> Door:
         """From the words of a command: port, and for a secured one mode, certificate, key, server (files), uri."""
-        port = int(said["port"])
+        port, watch = int(said["port"]), int(said.get("watch", 0))
         if said.get("mode", "none") == "none":
-            return cls(port)
+            return cls(port, watch=watch)
         certificate, key, server = (Path(str(said[name])).read_bytes() for name in ("certificate", "key", "server"))
         own = OwnCertificate.load(certificate, key)
-        return cls(port, Mode[str(said["mode"]).upper()], own, server, str(said["uri"]))
+        return cls(port, Mode[str(said["mode"]).upper()], own, server, str(said["uri"]), watch)
 
 
 class Link:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COUNTED = {READ: "read", WRITE: "write", NOTIFY: "changes"}
 """What the device counts for each operation."""
-SETTLE = 0.2
+SETTLE = 0.1
 """Seconds of load before the first round of a number of sessions: each program has then seen each of them."""
 
 

@@ -11,7 +11,9 @@ INDEX = 2
 """The same in asyncua's server, whose own namespace is 1: so nobody has to translate."""
 READ_NAMES = tuple(f"Read.V{number}" for number in range(NODES))
 WRITE_NAMES = tuple(f"Write.W{number}" for number in range(max(SESSIONS)))
-WATCH_NAMES = tuple(f"Watch.S{number}" for number in range(max(SESSIONS)))
+TARGETS = 7
+WATCH_NAMES = tuple(f"Watch.S{number}" for number in range(TARGETS * max(SESSIONS)))
+"""As many for each target as it may have sessions."""
 FORBIDDEN = "Secret.F0"
 ALL_NAMES = (*READ_NAMES, *WRITE_NAMES, *WATCH_NAMES, FORBIDDEN)
 FIRST_CHANGE = 1_000_000

@@ -168,13 +168,13 @@ class Notify(Operation):
         super().__init__(link)
         self.index = index
         self._control = control
-        self._change = index.to_bytes(4, "little")
+        self._change = (link.door.watch + index).to_bytes(4, "little")
         made = link.ask(
             CreateSubscriptionRequest(link.header(), 0.0, 60_000, 20_000, 0, True, 0), CreateSubscriptionResponse
         )
         self.subscription = made.subscription_id
         wanted = MonitoringParameters(index, 0.0, ExtensionObject.NULL, 10, True)
-        item = MonitoredItemCreateRequest(value_of(names.WATCH_NAMES[index]), 2, wanted)
+        item = MonitoredItemCreateRequest(value_of(names.WATCH_NAMES[link.door.watch + index]), 2, wanted)
         created = link.ask(
             CreateMonitoredItemsRequest(link.header(), self.subscription, 3, (item,)), CreateMonitoredItemsResponse
         )
@@ -210,6 +210,7 @@ class Notify(Operation):
             raise WrongAnswers(f"the first notification was {item}")
         at = self._numbered(body)
         self._sequence = int.from_bytes(body[at : at + 4], "little")
+        self._value = value[0]
         self._place = body.index(pack("<d", value[0]), at) - at
 
     @staticmethod

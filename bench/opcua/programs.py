@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.environment import free_port
 from bench.opcua.certificates import AUTHORITY, CLIENT, GATEWAY, SITE, Certificates, uri_of
+from bench.opcua.plan import SESSIONS
 from bench.peers.base import LINKS, find_program
 from bench.processes import start
 
@@ -68,9 +69,14 @@ class Program(Protocol):
         """Raises Unmeasurable when it does not come up."""
 
 
-def secured(port: int, mode: str, files: Certificates) -> dict[str, Any]:
+def plain(name: str, port: int) -> dict[str, Any]:
+    """Each watches numbers of its own: what changes for one must not wake another."""
+    return {"port": port, "watch": list(TITLES).index(name) * max(SESSIONS)}
+
+
+def secured(name: str, port: int, mode: str, files: Certificates) -> dict[str, Any]:
     return {
-        "port": port, "mode": mode, "certificate": str(files.der(CLIENT)), "key": str(files.key(CLIENT)),
+        **plain(name, port), "mode": mode, "certificate": str(files.der(CLIENT)), "key": str(files.key(CLIENT)),
         "server": str(files.der(GATEWAY)), "uri": uri_of(CLIENT),
     }  # fmt: skip
 
@@ -101,7 +107,7 @@ class HAProxy:
         configuration.write_text(_HAPROXY.format(links=LINKS, port=port, device=setting.device))
         command = [find_program("haproxy") or "haproxy", "-db", "-f", configuration]
         running = start(self.name, command, port=port, core=setting.core, log=setting.folder / "log")
-        return running, [Target(HAPROXY, {"port": port}, running)]
+        return running, [Target(HAPROXY, plain(HAPROXY, port), running)]
 
 
 _GATEWAY = """\
@@ -184,9 +190,9 @@ class Bulkhead:
         running = start(self.name, command, port=relay, core=setting.core, log=setting.folder / "log")
         files = setting.certificates
         return running, [
-            Target(RELAY, {"port": relay}, running),
-            Target(SIGN, secured(front, "sign", files), running),
-            Target(ENCRYPT, secured(front, "sign_and_encrypt", files), running),
+            Target(RELAY, plain(RELAY, relay), running),
+            Target(SIGN, secured(SIGN, front, "sign", files), running),
+            Target(ENCRYPT, secured(ENCRYPT, front, "sign_and_encrypt", files), running),
         ]
 
     def write_site(self, setting: Setting, relay: int, front: int) -> Path:
@@ -220,9 +226,10 @@ class Asyncua:
     def start(self, setting: Setting) -> tuple[Running, list[Target]]:
         port, device = free_port(), f"opc.tcp://127.0.0.1:{setting.device}"
         command = [sys.executable, "-m", "bench.opcua.gateway", port, device, setting.certificates.folder]
+        command.append(plain(ASYNCUA_SIGN, port)["watch"])
         running = start(self.name, command, port=port, core=setting.core, log=setting.folder / "log")
         files = setting.certificates
         return running, [
-            Target(ASYNCUA_SIGN, secured(port, "sign", files), running),
-            Target(ASYNCUA_ENCRYPT, secured(port, "sign_and_encrypt", files), running),
+            Target(ASYNCUA_SIGN, secured(ASYNCUA_SIGN, port, "sign", files), running),
+            Target(ASYNCUA_ENCRYPT, secured(ASYNCUA_ENCRYPT, port, "sign_and_encrypt", files), running),
         ]
