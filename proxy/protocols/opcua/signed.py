@@ -59,7 +59,11 @@ class Side:
         self._assembly = Assembly()
         self._last: int | None = None
 
-    def split(self, data: bytes, limit: int, now: float) -> list[bytes]:
+    @property
+    def partial(self) -> bool:
+        return bool(self._rest) or self._assembly.started
+
+    def split(self, data: bytes, limit: int) -> list[bytes]:
         """Whole frames. Raises Cut."""
         self._rest += data
         found, at = [], 0
@@ -71,14 +75,20 @@ class Side:
             found.append(bytes(self._rest[at:end]))
             at = end
         del self._rest[:at]
-        if not (self._rest or self._assembly.started):
-            self.since = None
-        elif self.since is None or found:
-            self.since = now
         return found
 
+    def look(self, now: float) -> None:
+        """Since when a message is under way. Its deadline is for the whole of it, and not for each chunk (T45)."""
+        if not self.partial:
+            self.since = None
+        elif self.since is None:
+            self.since = now
+
     def message(self, frame: bytes, channel: int) -> tuple[int, bytes] | None:
-        """The request id and body of the message that this MSG completes; its frames are in ``frames``."""
+        """The request id and body of the message that this MSG completes; its frames are in ``frames``.
+
+        None with nothing under way: it was the end of one that was given up, and `taken` has all of it.
+        """
         number, _ = PLACE.unpack_from(frame, HEADER)
         sequence, request = PLACE.unpack_from(frame, 16)
         if number != channel or not follows(self._last, sequence) or len(frame) < HEADERS + MAC:
@@ -88,11 +98,17 @@ class Side:
         body = self._assembly.take(frame[3:4], request, frame[HEADERS:-MAC], self.bounds)
         if isinstance(body, Malformed):
             raise Cut(body.status, Reason.MALFORMED, body.why)
+        if not self._assembly.started:
+            self.since = None
         return None if body is None else (request, body)
 
     def opened(self) -> None:
         """An OPN: its number is encrypted, so whatever comes next is taken."""
         self._last = None
+
+    def given_up(self) -> list[bytes]:
+        """The frames of a message that was aborted: the other side throws them away, and wants their numbers."""
+        return [] if self._assembly.started else self.taken()
 
     def taken(self) -> list[bytes]:
         frames, self.frames = self.frames, []
@@ -122,13 +138,17 @@ class SignedInspector:
             return
         try:
             limit = BUFFER if self._channel else FIRST_CHUNK
-            for frame in self._up.split(data, limit, now):
+            for frame in self._up.split(data, limit):
                 if self._held is not None:
                     self._waiting.append(frame)
                 else:
                     self._request(frame, now, out)
         except Cut as cut:
             self._cut(cut, out)
+            return
+        self._up.look(now)
+        if self._up.since is not None and (due := self.deadline()) is not None:
+            out.wake = due if out.wake is None else min(due, out.wake)
 
     def _request(self, frame: bytes, now: float, out: Effects) -> None:
         kind = frame[:3]
@@ -144,6 +164,8 @@ class SignedInspector:
             said = self._up.message(frame, self._channel)
             if said is not None:
                 self._judge(*said, now, out)
+            else:
+                out.upstream += self._up.given_up()
         elif kind == b"CLO" and self._channel:
             out.upstream.append(frame)
             self._finish(None, out)
@@ -174,7 +196,7 @@ class SignedInspector:
         if self._over:
             return
         try:
-            for frame in self._down.split(message, BUFFER, now):
+            for frame in self._down.split(message, BUFFER):
                 self._answer(frame, now, out)
         except Cut as cut:
             self._cut(cut, out)
@@ -195,6 +217,8 @@ class SignedInspector:
                 frames = self._down.taken()
                 self._sessions.response(*said, now, out)
                 out.client += frames
+            else:
+                out.client += self._down.given_up()
         elif kind == b"ERR":
             out.client.append(frame)
             self._finish(None, out)

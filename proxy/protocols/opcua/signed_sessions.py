@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.core.reason import Reason
 from proxy.protocols.opcua import monitoring, status
 from proxy.protocols.opcua.actions import Session as SessionAction
-from proxy.protocols.opcua.conversation import ACCESS_DENIED, Ask, Conversation, Pending, kind_of
+from proxy.protocols.opcua.conversation import ACCESS_DENIED, FAULT, Ask, Conversation, Pending, kind_of
 from proxy.protocols.opcua.decode import decode, decode_inner
 from proxy.protocols.opcua.desk import IN_SESSION
 from proxy.protocols.opcua.listener import OpcUaListener
@@ -32,6 +32,7 @@ from proxy.protocols.opcua.services.session import (
     CreateSessionResponse,
     UserNameIdentityToken,
 )
+from proxy.protocols.opcua.user_tokens import is_name
 from proxy.protocols.opcua.words import VALUE
 
 if TYPE_CHECKING:
@@ -97,11 +98,14 @@ class SignedSessions:
         talk = self._talk
         talk.now, talk.out = now, out
         ask = Ask(id, request.header, request, body)
+        if id in self._asked:
+            raise Cut(status.BAD_SECURITY_CHECKS_FAILED, Reason.CHANNEL_REFUSED, "one request id for two requests")
         self._asked[id] = ask
         if len(self._asked) > MOST_OPEN:
             raise Cut(status.BAD_TCP_NOT_ENOUGH_RESOURCES, Reason.OVERLOAD, "too many requests wait for their answers")
         self._take(ask)
         if not talk.held:
+            ask.body = b""  # on its way: up to 1 MiB, and a Publish waits for hours
             return None
         talk.held.clear()
         _, event = out.held.pop()
@@ -109,6 +113,7 @@ class SignedSessions:
         def again(recorded: bool) -> None:
             ask.recorded = recorded
             self._take(ask)
+            ask.body = b""
 
         return event, again
 
@@ -134,7 +139,8 @@ class SignedSessions:
     def _activate(self, ask: Ask, request: ActivateSessionRequest, session: Session) -> None:
         token = decode_inner(request.user_identity_token)
         user = token.user_name if isinstance(token, UserNameIdentityToken) else None
-        if not isinstance(token, UserNameIdentityToken | AnonymousIdentityToken):
+        named = isinstance(token, UserNameIdentityToken) and is_name(user)
+        if not named and not isinstance(token, AnonymousIdentityToken):
             raise Cut(status.BAD_IDENTITY_TOKEN_REJECTED, Reason.CHANNEL_REFUSED, "a user's token that is not known")
         verdict = self._judge_user(user)
         if not verdict.allowed:
@@ -157,11 +163,12 @@ class SignedSessions:
         if ask is None:
             raise Cut(status.BAD_UNKNOWN_RESPONSE, Reason.UPSTREAM_INVALID, "an answer to no question")
         pending = talk.pending.pop(id, None)
+        user = self._users.pop(id, None)
         found = decode(body)
         if isinstance(found, CreateSessionResponse) and isinstance(ask.request, CreateSessionRequest):
             self._created(found, now)
-        elif isinstance(found, ActivateSessionResponse) and id in self._users:
-            self._activated(id, found)
+        elif isinstance(found, ActivateSessionResponse) and user is not None:
+            self._activated(found, *user)
         elif isinstance(found, ReadResponse) and isinstance(ask.request, ReadRequest) and ask.session is not None:
             self._learn(ask.session, ask.request, found)
         if pending is not None and body.startswith(pending.kind):
@@ -169,6 +176,8 @@ class SignedSessions:
                 raise Cut(ACCESS_DENIED, Reason.PART_REFUSED, "an answer that tells what may not be told")
         elif pending is not None:
             pending.fails()
+            if not body.startswith(FAULT):
+                raise Cut(status.BAD_UNKNOWN_RESPONSE, Reason.UPSTREAM_INVALID, "an answer of another kind")
 
     def _created(self, response: CreateSessionResponse, now: float) -> None:
         if response.header.service_result >= status.BAD:
@@ -177,8 +186,7 @@ class SignedSessions:
         session.north = NorthState(Owner(self._talk.names, b"", "", "sign"), self, b"")
         self._memory.add(session, now)
 
-    def _activated(self, id: int, response: ActivateSessionResponse) -> None:
-        session, user = self._users.pop(id)
+    def _activated(self, response: ActivateSessionResponse, session: Session, user: str | None) -> None:
         north = north_of(session)
         if north is None or response.header.service_result >= status.BAD:
             return

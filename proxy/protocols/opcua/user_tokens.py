@@ -46,7 +46,7 @@ def read_user(
     if not isinstance(inner, UserNameIdentityToken):
         # A certificate's signature covers the server's nonce and certificate, so it cannot be relayed (4.3).
         return status.BAD_IDENTITY_TOKEN_REJECTED if inner is None else status.BAD_IDENTITY_TOKEN_INVALID
-    if "username" not in offered or inner.policy_id != "username" or not _is_name(inner.user_name):
+    if "username" not in offered or inner.policy_id != "username" or not is_name(inner.user_name):
         return status.BAD_IDENTITY_TOKEN_REJECTED
     password = _password(inner, policy, own, nonce)
     if password is None:
@@ -59,7 +59,7 @@ def _anonymous() -> User:
     return User("anonymous", None, make_extension(AnonymousIdentityToken("")))
 
 
-def _is_name(name: str | None) -> bool:
+def is_name(name: str | None) -> bool:
     """What rules compare whole and records show; nothing invisible in it (T12)."""
     return name is not None and 0 < len(name) <= MOST_PASSWORD and name.isprintable()
 
