@@ -50,7 +50,8 @@ async def prepared(
 ) -> Any:
     """A client that has not connected yet. ``server``: the server's certificate, DER; without it a secured client has
     asked for the endpoints, over a channel with None."""
-    client = Client(url, timeout=4)
+    # Its watchdog gives up when one Read takes longer than its interval, which a second is on a busy machine.
+    client = Client(url, timeout=8, watchdog_intervall=8.0)
     client.session_timeout = SESSION_MS
     if way.user is not None:
         client.set_user(way.user)
