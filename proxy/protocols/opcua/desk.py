@@ -107,10 +107,6 @@ _ITEMS = (
         _told(lambda code: CallMethodResult(code, None, None, None)),
     ),
     Service(
-        HistoryReadRequest, HistoryReadResponse, "nodes_to_read", elements.history_read,
-        _told(lambda code: HistoryReadResult(code, None, ExtensionObject.NULL)),
-    ),
-    Service(
         HistoryUpdateRequest, HistoryUpdateResponse, "history_update_details", elements.history_update,
         _told(lambda code: HistoryUpdateResult(code, None, None)),
     ),
@@ -144,6 +140,13 @@ _SPECIAL: tuple[tuple[Service, Callable[[Conversation, Ask, Service], None]], ..
             _told(lambda code: BrowseResult(code, None, None)), BAD_CONTINUATION_POINT_INVALID,
         ),
         views.browse_next,
+    ),
+    (
+        Service(
+            HistoryReadRequest, HistoryReadResponse, "nodes_to_read", elements.history_read,
+            _told(lambda code: HistoryReadResult(code, None, ExtensionObject.NULL)),
+        ),
+        views.history,
     ),
     (
         Service(

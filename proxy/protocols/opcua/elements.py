@@ -23,6 +23,12 @@ from proxy.protocols.opcua.services.history import (
     DeleteAtTimeDetails,
     DeleteEventDetails,
     DeleteRawModifiedDetails,
+    ReadAnnotationDataDetails,
+    ReadAtTimeDetails,
+    ReadEventDetails,
+    ReadEventDetails2,
+    ReadProcessedDetails,
+    ReadRawModifiedDetails,
     UpdateDataDetails,
     UpdateEventDetails,
     UpdateStructureDataDetails,
@@ -53,6 +59,7 @@ UPDATES = (
     UpdateDataDetails | UpdateStructureDataDetails | UpdateEventDetails
     | DeleteRawModifiedDetails | DeleteAtTimeDetails | DeleteEventDetails
 )  # fmt: skip
+READS = ReadRawModifiedDetails | ReadProcessedDetails | ReadAtTimeDetails | ReadAnnotationDataDetails
 NO_INDEX = "a namespace index that is not in the server's NamespaceArray"
 ELSEWHERE = "a node of another server, or of a namespace that this one does not have"
 
@@ -119,7 +126,11 @@ def filter_fault(holder: ExtensionObject) -> str:
         return ""
     if not isinstance(inner, EventFilter):
         return "a filter of a type that cannot be inspected"
-    for element in inner.where_clause.elements or ():
+    return _events_fault(inner)
+
+
+def _events_fault(filter: EventFilter) -> str:
+    for element in filter.where_clause.elements or ():
         for operand in element.filter_operands or ():
             if not isinstance(decode_inner(operand), ElementOperand | LiteralOperand | SimpleAttributeOperand):
                 return "a filter that looks at other nodes"
@@ -135,7 +146,19 @@ def translate(talk: Conversation, ask: Ask, item: BrowsePath) -> Found:
 
 
 def history_read(talk: Conversation, ask: Ask, item: HistoryReadValueId) -> Found:
+    """A continuation point is judged by the node that it was given for: the server goes by nothing else."""
+    _, north = ask.held_by
+    if item.continuation_point and not north.has_page(item.continuation_point, item.node_id.key):
+        return Found(wrong="a continuation point that this session was not given for this node")
     return access(talk, ask, "history-read", item.node_id)
+
+
+def details_fault(holder: ExtensionObject) -> str:
+    """Of HistoryRead, as `filter_fault`."""
+    inner = decode_inner(holder)
+    if isinstance(inner, ReadEventDetails | ReadEventDetails2):
+        return _events_fault(inner.filter)
+    return "" if isinstance(inner, READS) else "details of a type that cannot be inspected"
 
 
 def history_update(talk: Conversation, ask: Ask, item: ExtensionObject) -> Found:

@@ -17,6 +17,7 @@ from proxy.protocols.opcua import elements, status
 from proxy.protocols.opcua.conversation import ACCESS_DENIED, Then
 from proxy.protocols.opcua.decode import decode, decode_inner, encode, make_extension
 from proxy.protocols.opcua.itemwise import MOST_ITEMS, Found, Service, handle, record
+from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.north_state import north_of
 from proxy.protocols.opcua.services.monitor import (
     CreateMonitoredItemsRequest,
@@ -62,6 +63,7 @@ MOST_PUBLISH = 20
 DISABLED = 0
 NOT_YOURS = "an item or subscription that this session does not have"
 DENIED = DataValue(status=ACCESS_DENIED)
+_STATUS_CHANGE = NodeId.numeric(0, StatusChangeNotification.ID).key
 
 
 # Subscriptions.
@@ -118,7 +120,7 @@ def delete_subscriptions(talk: Conversation, ask: Ask, service: Service) -> None
             response = decode(body)
             results = (response.results or ()) if isinstance(response, DeleteSubscriptionsResponse) else ()
             for id, code in zip(allowed, results, strict=False):
-                if code < status.BAD:
+                if code < status.BAD or code == status.BAD_SUBSCRIPTION_ID_INVALID:
                     north.subscriptions.pop(id, None)
             return body
 
@@ -135,8 +137,8 @@ def transfer(talk: Conversation, ask: Ask, service: Service) -> None:
             response = decode(body)
             results = (response.results or ()) if isinstance(response, TransferSubscriptionsResponse) else ()
             for id, result in zip(allowed, results, strict=False):
-                if result.status_code < status.BAD:
-                    _move(talk, north, id)
+                if result.status_code < status.BAD and (moved := _move(talk, north, id)) is not None:
+                    _again(talk, ask, moved)  # it may have stood with a session that nobody decides for
             return body
 
         return Then(transferred)
@@ -169,11 +171,13 @@ def _movable(talk: Conversation, ask: Ask, id: int) -> Subscription | None:
     return None
 
 
-def _move(talk: Conversation, north: NorthState, id: int) -> None:
+def _move(talk: Conversation, north: NorthState, id: int) -> Subscription | None:
     for other in talk.memory.sessions.values():
         theirs = north_of(other)
         if theirs is not None and (moved := theirs.subscriptions.pop(id, None)) is not None:
             north.subscriptions[id] = moved
+            return moved
+    return None
 
 
 # Monitored items.
@@ -208,10 +212,12 @@ def _creating(subscription: Subscription, allowed: list[MonitoredItemCreateReque
         response = decode(body)
         results = (response.results or ()) if isinstance(response, CreateMonitoredItemsResponse) else ()
         for place, item in enumerate(items):
-            if place < len(results) and results[place].status_code < status.BAD:
+            if place >= len(results):
+                subscription.forget(item)
+            elif results[place].status_code < status.BAD:
                 subscription.made(item, results[place].monitored_item_id)
             else:
-                subscription.forget(item)
+                subscription.never_was(item)
         return body
 
     def failed() -> None:
@@ -298,7 +304,8 @@ def _deleting(subscription: Subscription, allowed: list[int]) -> Then:
         response = decode(body)
         results = (response.results or ()) if isinstance(response, DeleteMonitoredItemsResponse) else ()
         for id, code in zip(allowed, results, strict=False):
-            if code < status.BAD and id in subscription.items:
+            gone = code < status.BAD or code == status.BAD_MONITORED_ITEM_ID_INVALID
+            if gone and id in subscription.items:
                 subscription.forget(subscription.items[id])
         return body
 
@@ -373,6 +380,8 @@ def _told(talk: Conversation, ask: Ask, id: int, message: NotificationMessage) -
     withheld: set[int] = set()
     data = message.notification_data or ()
     told = [_part(subscription, part, withheld) for part in data]
+    if any(map(_ends, data)):
+        north.subscriptions.pop(id, None)
     if subscription is not None and withheld:
         _disable(talk, ask, subscription, withheld)
     if all(one is other for one, other in zip(told, data, strict=True)):
@@ -415,6 +424,14 @@ def _part(subscription: Subscription | None, part: ExtensionObject, withheld: se
     return None
 
 
+def _ends(part: ExtensionObject) -> bool:
+    """The subscription is over: its client was silent for too long (Part 4, 5.14.1.4)."""
+    if part.type_id.key != _STATUS_CHANGE:
+        return False
+    inner = decode_inner(part)
+    return isinstance(inner, StatusChangeNotification) and inner.status >= status.BAD
+
+
 def _may_tell(subscription: Subscription | None, handle: int) -> bool:
     return subscription is not None and subscription.may_tell(handle)
 
@@ -426,8 +443,14 @@ def decide_again(talk: Conversation, ask: Ask) -> None:
     """Every item of one session, for which ``ask`` stands. The next notification tells of what was lost."""
     _, north = ask.held_by
     for subscription in north.subscriptions.values():
-        for item in subscription:
-            refusal = elements.access(talk, ask, "subscribe", item.node_id, item.attribute).refused_by
-            if item.allowed and refusal is not None:
-                record(talk, "subscribe", refusal)
-            item.allowed = refusal is None
+        _again(talk, ask, subscription)
+
+
+def _again(talk: Conversation, ask: Ask, subscription: Subscription) -> None:
+    for item in subscription:
+        refusal = elements.access(talk, ask, "subscribe", item.node_id, item.attribute).refused_by
+        if item.allowed and refusal is not None:
+            record(talk, "subscribe", refusal)
+        item.allowed = refusal is None
+    for item in subscription.past():
+        item.allowed = elements.access(talk, ask, "subscribe", item.node_id, item.attribute).refused_by is None

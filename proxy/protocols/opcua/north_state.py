@@ -6,15 +6,19 @@ a session may move to another channel of the same client. So this stands in `mem
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proxy.core.names import Names
-    from proxy.protocols.opcua.memory import Session
+    from proxy.protocols.opcua.memory import Key, Session
     from proxy.protocols.opcua.subscriptions import Subscription
 
 MOST_POINTS = 100
+MOST_PAGES = 1000
+"""Continuation points of Browse, and of HistoryRead."""
+_SHORT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class NorthState:
     """``channel``: the `Sessions` of the channel that the session is on, None when that is gone. ``nonce``: the last
     that we gave the client, to be signed once. ``user``: None for an anonymous one. ``active``: a user was accepted.
     ``changing``: so many requests for another user are on their way, and nobody knows for whom the server acts.
-    ``points``: continuation points of Browse, oldest first."""
+    ``points``: continuation points of Browse, oldest first; ``pages``: of HistoryRead, with the node of each."""
 
     owner: Owner
     channel: object
@@ -52,13 +56,32 @@ class NorthState:
     changing: int = 0
     waiting: Waiting = field(default_factory=Waiting)
     points: dict[bytes, None] = field(default_factory=dict)
+    pages: dict[bytes, Key] = field(default_factory=dict)
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
 
     def keep_point(self, point: bytes) -> None:
         """A server keeps few of them; of ours the oldest goes first."""
-        self.points[point] = None
+        self.points[_short(point)] = None
         if len(self.points) > MOST_POINTS:
             del self.points[next(iter(self.points))]
+
+    def take_point(self, point: bytes | None) -> bool:
+        """It was given to this session; it is good once."""
+        return point is not None and self.points.pop(_short(point), False) is None
+
+    def keep_page(self, point: bytes, node: Key) -> None:
+        self.pages.pop(_short(point), None)
+        self.pages[_short(point)] = node
+        if len(self.pages) > MOST_PAGES:
+            del self.pages[next(iter(self.pages))]
+
+    def has_page(self, point: bytes, node: Key) -> bool:
+        return self.pages.get(_short(point)) == node
+
+
+def _short(point: bytes) -> bytes:
+    """The server says how long its points are."""
+    return point if len(point) < _SHORT else hashlib.sha256(point).digest() + b"long"
 
 
 def north_of(session: Session) -> NorthState | None:

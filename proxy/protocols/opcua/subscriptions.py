@@ -2,12 +2,13 @@
 
 A notification names its item by the client's own handle and nothing else. So the node behind each handle is kept from
 CreateMonitoredItems on, and whether it may still be told. Two items may have one handle, which is then told only while
-both may be.
+both may be; and a handle that was another item's before, only while that one may be, because the server still has what
+it said of it (Republish).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ MOST_SUBSCRIPTIONS = 16
 """Of one session (CVE-2022-25897, CVE-2022-24375, CVE-2022-24298)."""
 MOST_ITEMS = 5000
 """Of one session."""
+MOST_PAST = 5000
+"""Handles of one subscription that were an item's and are not any more. One that may not be told stays."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,11 +39,12 @@ class Item:
 
 @dataclass(slots=True)
 class Subscription:
-    """``items`` by the server's id; ``_told`` by the client's handle."""
+    """``items`` by the server's id; ``_told`` by the client's handle, and ``_past``, what had the handle before."""
 
     id: int
     items: dict[int, Item] = field(default_factory=dict)
     _told: dict[int, list[Item]] = field(default_factory=dict)
+    _past: dict[int, list[Item]] = field(default_factory=dict)
 
     def expect(self, item: Item) -> None:
         """It is asked for. Its first value may come before the answer that gives it an id."""
@@ -50,7 +54,22 @@ class Subscription:
         item.id = id
         self.items[id] = item
 
+    def never_was(self, item: Item) -> None:
+        """The server did not make it."""
+        self._remove(item)
+
     def forget(self, item: Item) -> None:
+        """It is over, or nobody knows whether it ever was."""
+        self._remove(item)
+        past = self._past.setdefault(item.handle, [])
+        if not any((one.node_id, one.attribute) == (item.node_id, item.attribute) for one in past):
+            past.append(replace(item))
+        if len(self._past) > MOST_PAST:
+            free = (handle for handle, some in self._past.items() if all(one.allowed for one in some))
+            if (oldest := next(free, None)) is not None:
+                del self._past[oldest]
+
+    def _remove(self, item: Item) -> None:
         self.items.pop(item.id, None)
         some = self._told.get(item.handle, [])
         if item in some:
@@ -68,10 +87,17 @@ class Subscription:
 
     def may_tell(self, handle: int) -> bool:
         some = self._told.get(handle)
-        return some is not None and all(item.allowed for item in some)
+        if some is None or not all(item.allowed for item in some):
+            return False
+        past = self._past.get(handle)
+        return past is None or all(item.allowed for item in past)
 
     def named(self, handle: int) -> list[Item]:
         return self._told.get(handle, [])
+
+    def past(self) -> Iterator[Item]:
+        for some in self._past.values():
+            yield from some
 
     def __iter__(self) -> Iterator[Item]:
         for some in self._told.values():

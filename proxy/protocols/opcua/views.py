@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from proxy.core.reason import Reason
 from proxy.protocols.opcua import elements, status
 from proxy.protocols.opcua.conversation import ACCESS_DENIED, Then
 from proxy.protocols.opcua.decode import decode, encode
 from proxy.protocols.opcua.itemwise import MOST_ITEMS, Found, Service, handle
+from proxy.protocols.opcua.services.history import HistoryReadRequest
 from proxy.protocols.opcua.services.view import (
     BrowseNextResponse,
     BrowsePathResult,
@@ -27,11 +29,17 @@ from proxy.protocols.opcua.services.view import (
     UnregisterNodesRequest,
     UnregisterNodesResponse,
 )
+from proxy.protocols.opcua.spans import split_results
+from proxy.protocols.opcua.wire import Malformed, Reader
 from proxy.protocols.opcua.words import VALUE
 
 if TYPE_CHECKING:
     from proxy.protocols.opcua.conversation import Ask, Conversation
     from proxy.protocols.opcua.node_id import ExpandedNodeId
+    from proxy.protocols.opcua.services.history import HistoryReadValueId
+
+_STATUS = 4
+"""Bytes of a result before its continuation point."""
 
 
 def browse(talk: Conversation, ask: Ask, service: Service) -> None:
@@ -52,10 +60,9 @@ def browse_next(talk: Conversation, ask: Ask, service: Service) -> None:
 def continued(talk: Conversation, ask: Ask, point: bytes | None) -> Found:
     """The judge of BrowseNext: a page of something that this session was allowed to browse. It is good once."""
     _, north = ask.held_by
-    if point is None or point not in north.points:
-        return Found(wrong="a continuation point that this session was not given")
-    del north.points[point]
-    return Found()
+    if north.take_point(point):
+        return Found()
+    return Found(wrong="a continuation point that this session was not given")
 
 
 def _cut(talk: Conversation, ask: Ask) -> Then:
@@ -90,6 +97,35 @@ def may_see(talk: Conversation, ask: Ask, id: ExpandedNodeId) -> bool:
         return verdict is not None and verdict.allowed
     node = elements.expanded(talk, ask, id)
     return node is not None and talk.judge(ask, talk.access(ask, "browse", node, VALUE)).allowed
+
+
+def history(talk: Conversation, ask: Ask, service: Service) -> None:
+    """HistoryRead, page by page: what is not read yet stays with the node that it is of."""
+    request = ask.request
+    if not isinstance(request, HistoryReadRequest):
+        raise TypeError("not a HistoryRead")
+    if wrong := elements.details_fault(request.history_read_details):
+        talk.refused(Reason.DEFAULT_DENY, "HistoryRead", wrong)
+        talk.fault(ask, ACCESS_DENIED)
+        return
+    _, north = ask.held_by
+
+    def going(allowed: list[HistoryReadValueId]) -> Then:
+        nodes = [one.node_id.key for one in allowed]
+
+        def paged(body: bytes) -> bytes | None:
+            found = split_results(body, MOST_ITEMS)
+            if isinstance(found, Malformed):
+                talk.fault(ask, status.BAD_UNKNOWN_RESPONSE)
+                return None
+            for result, node in zip(found.results or (), nodes, strict=False):
+                if point := Reader(result, _STATUS).byte_string():
+                    north.keep_page(point, node)
+            return body
+
+        return Then(paged)
+
+    handle(talk, ask, service, going)
 
 
 def translate(talk: Conversation, ask: Ask, service: Service) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.protocols.base import Effects
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.decode import encode, make_extension
 from proxy.protocols.opcua.services.attribute import ReadRequest, ReadResponse
@@ -103,7 +104,7 @@ def test_a_message_that_never_ends_rings() -> None:
     """The link asks for the time once; then it has to be told (`Effects.wake`). A chunk more is no second beginning."""
     through = Through().session()
     south = through.pair.south
-    through.out.wake = None
+    through.out = Effects()
     south._seal(b"MSG", b"C", 500, bytes(100), through.pair.up)
     through.pump()
     assert through.out.wake == through.inspector.deadline() == 10.0
