@@ -105,7 +105,7 @@ def test_surfaces_that_record_first_are_named(capsys: pytest.CaptureFixture[str]
 
 def test_a_site_of_one_kind(capsys: pytest.CaptureFixture[str]) -> None:
     found = ask(capsys, ROOT / "bulkhead.yaml")
-    assert cell(found, "audit-full", "control").startswith("cell-3, uns (audit: after): goes on")
+    assert cell(found, "audit-full", "control").startswith("cell-3, robot, uns (audit: after): goes on")
 
 
 def test_what_is_in_monitor_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
