@@ -10,7 +10,6 @@ from bench.generator import WrongAnswers
 from bench.opcua import names
 from bench.opcua.link import Door, Link
 from bench.opcua.operations import read_of, write_of
-from bench.opcua.programs import DIRECT
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.decode import decode, encode
 from proxy.protocols.opcua.services.attribute import ReadResponse, WriteResponse
@@ -44,10 +43,9 @@ class OpcuaSuite:
             yield self.check("read with two refused between", self.mixed_read)
             yield self.check("write with two refused between", self.mixed_write)
             yield self.check("write of what is forbidden", self.forbidden)
-        if self.target.name != DIRECT and (self.target.inspects or self.door.own is not None):
             yield self.check("sequence number left out", self.gap)
-        if self.door.own is not None:
-            yield self.check("no security", self.no_security)
+            if self.door.own is not None:
+                yield self.check("no security", self.no_security)
 
     def check(self, name: str, talk: Callable[[Link], str | None]) -> Check:
         link: Link | None = None

@@ -69,7 +69,8 @@ class Kept:
 
 
 class Device:
-    """``counts``: requests and elements by what they ask, as far as a bench asks it."""
+    """``counts``: requests that are about the plant's nodes, and such elements. What gateways ask for themselves (the
+    NamespaceArray, the server's state) is not in them."""
 
     def __init__(self) -> None:
         self.values = {name: value_of(names.first_value(name)) for name in names.ALL_NAMES}
@@ -172,7 +173,7 @@ class Connection(Frames):
     def _again(self, request: int, handle: int, kept: Kept) -> None:
         counts = self.device.counts
         what = "write" if kept.write else "read"
-        counts[what] += 1
+        counts[what] += 1 if kept.nodes else 0
         counts[what + "_nodes"] += kept.nodes
         for name, value in kept.write:
             self.device.values[name] = value
@@ -198,8 +199,9 @@ class Connection(Frames):
 
     def _keep(self, asked: ReadRequest | WriteRequest, body: bytes, answer: bytes) -> None:
         nodes = asked.nodes_to_read if isinstance(asked, ReadRequest) else asked.nodes_to_write
-        what, count = ("read" if isinstance(asked, ReadRequest) else "write"), len(nodes or ())
-        self.device.counts[what] += 1
+        what = "read" if isinstance(asked, ReadRequest) else "write"
+        count = sum(one.node_id.namespace == names.INDEX for one in nodes or ())
+        self.device.counts[what] += 1 if count else 0
         self.device.counts[what + "_nodes"] += count
         written: tuple[tuple[str, DataValue], ...] = ()
         if isinstance(asked, WriteRequest):

@@ -68,14 +68,14 @@ class OpcuaSession:
             certificates = make_certificates(folder / "certs")
             device = Device(self.cores.load)
             stack.callback(device.stop)
-            driver = Driver(device, self.cores.load)
-            stack.callback(driver.stop)
             targets = [Target(DIRECT, plain(DIRECT, device.port))]
             for program in self.present():
                 (own := folder / program.name).mkdir()
                 running, doors = program.start(Setting(own, device.port, certificates, self.cores.proxy))
                 stack.callback(running.stop)
                 targets += doors
+            driver = Driver(device, self.cores.load)
+            stack.callback(driver.stop)  # before the programs, which would wait for its sessions
             self.report.opcua_titles = {target.name: TITLES[target.name] for target in targets}
             self.check(targets, device)
             trips = Trips()
