@@ -119,15 +119,16 @@ listeners:
     protocol: opcua
     to: robot-1
     opcua: {{ mode: relay, unsafe_none: true }}
-  front:
-    bind: "127.0.0.1:{front}"
+  sign:
+    bind: "127.0.0.1:{sign}"
     protocol: opcua
     to: robot-2
-    opcua:
-      mode: terminate
-      policies: [Basic256Sha256]
-      modes: [sign, sign_and_encrypt]
-      trust: [{authority}]
+    opcua: {{ policies: [Basic256Sha256], modes: [sign], trust: [{authority}] }}
+  encrypt:
+    bind: "127.0.0.1:{encrypt}"
+    protocol: opcua
+    to: robot-3
+    opcua: {{ policies: [Basic256Sha256], modes: [sign_and_encrypt], trust: [{authority}] }}
 limits: {{ links: {links}, handshakes: 256, links_per_source: {links}, links_per_identity: {links} }}
 """
 _ROBOT = """\
@@ -153,7 +154,7 @@ identity: {{ opcua_uri: "{uri}", require: [opcua_uri] }}
 """
 _SURFACE = """\
 surface: hall-1
-members: [robot-1, robot-2]
+members: [robot-1, robot-2, robot-3]
 mode: enforce
 unsafe_writes_without_proof: true
 rules:
@@ -163,7 +164,7 @@ rules:
     opcua: {rule}
   secured:
     from: {client}
-    to: robot-2
+    to: [robot-2, robot-3]
     needs: [x509]
     opcua: {rule}
 """
@@ -184,27 +185,27 @@ class Bulkhead:
         return "bulkhead is not installed in this environment (run it through ./run bench)"
 
     def start(self, setting: Setting) -> tuple[Running, list[Target]]:
-        relay, front = free_port(), free_port()
-        configuration = self.write_site(setting, relay, front)
+        relay, sign, encrypt = free_port(), free_port(), free_port()
+        configuration = self.write_site(setting, relay=relay, sign=sign, encrypt=encrypt)
         command = [sys.executable, "-m", "proxy", "run", "--config", configuration]
         running = start(self.name, command, port=relay, core=setting.core, log=setting.folder / "log")
         files = setting.certificates
         return running, [
             Target(RELAY, plain(RELAY, relay), running),
-            Target(SIGN, secured(SIGN, front, "sign", files), running),
-            Target(ENCRYPT, secured(ENCRYPT, front, "sign_and_encrypt", files), running),
+            Target(SIGN, secured(SIGN, sign, "sign", files), running),
+            Target(ENCRYPT, secured(ENCRYPT, encrypt, "sign_and_encrypt", files), running),
         ]
 
-    def write_site(self, setting: Setting, relay: int, front: int) -> Path:
-        """The device is in it twice: one may have 256 sessions."""
+    def write_site(self, setting: Setting, **ports: int) -> Path:
+        """The device is in it three times: of one, a client may have 128 sessions."""
         listed = {verb: ", ".join(f'"{pattern}"' for pattern in found) for verb, found in RULE.items()}
         rule = "{ " + ", ".join(f"{verb}: [{found}]" for verb, found in listed.items()) + " }"
         files = {
-            "bulkhead.yaml": _GATEWAY.format(
-                site=SITE, admin=free_port(), relay=relay, front=front, authority=AUTHORITY, links=LINKS
-            ),
-            "fingerprints/devices/robot-1.yaml": _ROBOT.format(name="robot-1", site=SITE, port=setting.device),
-            "fingerprints/devices/robot-2.yaml": _ROBOT.format(name="robot-2", site=SITE, port=setting.device),
+            "bulkhead.yaml": _GATEWAY.format(site=SITE, admin=free_port(), authority=AUTHORITY, links=LINKS, **ports),
+            **{
+                f"fingerprints/devices/{name}.yaml": _ROBOT.format(name=name, site=SITE, port=setting.device)
+                for name in ("robot-1", "robot-2", "robot-3")
+            },
             "fingerprints/devices/desk.yaml": _DESK.format(site=SITE),
             f"fingerprints/devices/{CLIENT}.yaml": _CLIENT.format(client=CLIENT, site=SITE, uri=uri_of(CLIENT)),
             "policies/surfaces/hall-1.yaml": _SURFACE.format(client=CLIENT, rule=rule),

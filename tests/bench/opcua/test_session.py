@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from bench.environment import Cores
 from bench.opcua.plan import OPERATIONS, OpcuaPlan
 from bench.opcua.programs import Asyncua, Bulkhead, HAProxy, Setting, Target
 from bench.opcua.session import OpcuaSession
+from bench.processes import Running
 from bench.report import Report
 
 if TYPE_CHECKING:
     from bench.opcua.programs import Program
-    from bench.processes import Running
 
 TINY = OpcuaPlan(rounds=1, seconds=0.05, warmup=0.01, samples=1, sessions=(1,))
 ALLOWED = sorted(os.sched_getaffinity(0))
@@ -46,12 +48,16 @@ def test_bulkhead_and_the_glue_are_right_and_measured() -> None:
     assert "Bulkhead, SignAndEncrypt" in report.as_text()
 
 
-class Deaf(Bulkhead):
-    """Comes up, and there is nothing behind its port."""
+class Deaf(HAProxy):
+    """Runs, and there is nothing at its port."""
+
+    def missing(self) -> str | None:
+        return None
 
     def start(self, setting: Setting) -> tuple[Running, list[Target]]:
-        running, _ = super().start(setting)
-        return running, [Target("bulkhead-relay", {"port": 1}, running)]
+        process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        running = Running(self.name, 1, process, setting.folder / "log")
+        return running, [Target(self.name, {"port": 1}, running)]
 
 
 def test_a_phase_that_fails_is_in_the_report() -> None:
