@@ -112,6 +112,11 @@ class Channel:
         """A message has begun that is not whole."""
         return self._since is not None
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes that are kept of a message that is not whole."""
+        return self._assembly.size + len(self._rest)
+
     def receive(self, data: bytes, now: float, out: bytearray) -> list[Event]:
         """Bytes in any cut; what they completed. After `Broke` or `Closed` nothing is taken any more."""
         events: list[Event] = []

@@ -55,6 +55,11 @@ class Assembly:
     def started(self) -> bool:
         return bool(self._parts)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the message so far."""
+        return self._size
+
     def take(self, chunk: bytes, request: int, body: bytes, bounds: Bounds) -> bytes | None | Malformed:
         """The body of a whole message, None while chunks are missing or after an abort, or why the channel ends.
 

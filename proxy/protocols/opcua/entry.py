@@ -21,10 +21,41 @@ MOST = 8
 """Listeners of one device, and versions of their files, that are kept made."""
 
 
+UNFINISHED = 64 << 10
+"""Bytes of an unfinished message that any channel may have."""
+POOL = 16 << 20
+"""Bytes beyond that, of all unfinished messages of a listener (T43): 200 clients that finish none hold no more."""
+
+
+class Pool:
+    """What channels hold of messages that are not whole, beyond `UNFINISHED` each."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    def holds(self, before: int, now: int) -> bool:
+        """A channel that held ``before`` bytes holds ``now``. False: there is no room for that; ``before`` still
+        counts."""
+        more = max(0, now - UNFINISHED) - max(0, before - UNFINISHED)
+        if more > 0 and self._taken + more > POOL:
+            return False
+        self._taken += more
+        return True
+
+
 class Entry(NamedTuple):
     own: OwnCertificate | None
     north: NorthSetting
     front: Front
+    pool: Pool
+
+
+def pool_of(memory: Memory, name: str) -> Pool:
+    """Of a listener whose channels are not ours: there is no more to it."""
+    made = memory.entries.get(name)
+    if not isinstance(made, Pool):
+        made = memory.entries[name] = Pool()
+    return made
 
 
 def entry_of(memory: Memory, listener: OpcUaListener, setting: Setting) -> Entry:
@@ -43,7 +74,7 @@ def _make(listener: OpcUaListener, setting: Setting) -> Entry:
     own = None
     if listener.mode == "terminate":
         own = OwnCertificate.load(setting.secret(listener.certificate_file), setting.secret(listener.key_file))
-    return Entry(own, _north(listener, setting, own), Front(listener, setting.name, own))
+    return Entry(own, _north(listener, setting, own), Front(listener, setting.name, own), Pool())
 
 
 def _north(listener: OpcUaListener, setting: Setting, own: OwnCertificate | None) -> NorthSetting:

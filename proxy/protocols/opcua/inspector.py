@@ -61,6 +61,8 @@ class OpcUaInspector:
         self._talk = Conversation(decide, listener, client, memory, channel)
         self._talk.names = client.names
         self._front = entry.front
+        self._pool = entry.pool
+        self._unfinished = 0
         self._sessions = Sessions(self._talk, entry.front, entry.own, self._user_changed)
         self._waiting: deque[Said] = deque()
         self._introduces = listener.mode == "terminate"
@@ -89,8 +91,19 @@ class OpcUaInspector:
                 self._happened(event, out)
             if out.closing:
                 return
+        if self._channel.partial or self._unfinished:
+            self._keeps(out)
         if self._channel.partial or not self._sessions.settled or len(events) != 1:
             self._wake(out)
+
+    def _keeps(self, out: Effects) -> None:
+        """What a client has us keep of a message that is not whole is little, or there is room for it (T43)."""
+        unfinished = self._channel.unfinished
+        if self._pool.holds(self._unfinished, unfinished):
+            self._unfinished = unfinished
+        else:
+            why = "too much of messages that are not whole"
+            self._fail(status.BAD_TCP_NOT_ENOUGH_RESOURCES, Reason.OVERLOAD, why, out)
 
     def _wake(self, out: Effects) -> None:
         if (due := self.deadline()) is not None and (out.wake is None or due < out.wake):
@@ -276,6 +289,8 @@ class OpcUaInspector:
 
     def _finish(self, why: Reason | None, out: Effects) -> None:
         self._over = True
+        self._pool.holds(self._unfinished, 0)
+        self._unfinished = 0
         self._talk.forget_all()
         self._sessions.leave()
         out.close(why)

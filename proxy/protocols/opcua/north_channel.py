@@ -96,6 +96,7 @@ class NorthChannel(Channel):
     def fail(self, status_code: int, out: bytearray, why: str = "") -> None:
         """ERR. The channel takes and sends nothing after it."""
         self.over = True
+        self._keep(b"", 0, 0.0)
         out += ErrorMessage(status_code, why or None).encode()
 
     def deadline(self) -> float | None:

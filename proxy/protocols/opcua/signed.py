@@ -19,6 +19,7 @@ from proxy.core.reason import Reason
 from proxy.protocols.base import UpstreamState
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.chunks import IN_SESSION, Assembly, Bounds, follows
+from proxy.protocols.opcua.entry import pool_of
 from proxy.protocols.opcua.framing import (
     BUFFER,
     FIRST_CHUNK,
@@ -30,6 +31,7 @@ from proxy.protocols.opcua.framing import (
     Hello,
     frame_end,
 )
+from proxy.protocols.opcua.memory import Memory
 from proxy.protocols.opcua.opening import read_open
 from proxy.protocols.opcua.security.policies import POLICIES
 from proxy.protocols.opcua.signed_sessions import Cut, SignedSessions
@@ -102,6 +104,11 @@ class Side:
             self.since = None
         return None if body is None else (request, body)
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes that are kept of a message that is not whole: its frames, and what is in them."""
+        return len(self._rest) + sum(map(len, self.frames)) + self._assembly.size
+
     def opened(self) -> None:
         """An OPN: its number is encrypted, so whatever comes next is taken."""
         self._last = None
@@ -128,6 +135,8 @@ class SignedInspector:
         self._waiting: deque[bytes] = deque()
         self._held: tuple[int, list[bytes], Callable[[bool], None]] | None = None
         self._tokens = 0
+        self._pool = pool_of(client.memory if isinstance(client.memory, Memory) else Memory(), setting.name)
+        self._unfinished = 0
         self._over = False
 
     def identified(self, names: Names, now: float, out: Effects) -> None:
@@ -143,12 +152,23 @@ class SignedInspector:
                     self._waiting.append(frame)
                 else:
                     self._request(frame, now, out)
+            self._keeps()
         except Cut as cut:
             self._cut(cut, out)
             return
         self._up.look(now)
         if self._up.since is not None and (due := self.deadline()) is not None:
             out.wake = due if out.wake is None else min(due, out.wake)
+
+    def _keeps(self) -> None:
+        """What a client has us keep is little, or there is room for it (T43)."""
+        unfinished = self._up.unfinished + sum(map(len, self._waiting))
+        if self._over:
+            return
+        if not self._pool.holds(self._unfinished, unfinished):
+            why = "too much of messages that are not whole"
+            raise Cut(status.BAD_TCP_NOT_ENOUGH_RESOURCES, Reason.OVERLOAD, why)
+        self._unfinished = unfinished
 
     def _request(self, frame: bytes, now: float, out: Effects) -> None:
         kind = frame[:3]
@@ -266,6 +286,8 @@ class SignedInspector:
 
     def _finish(self, why: Reason | None, out: Effects) -> None:
         self._over = True
+        self._pool.holds(self._unfinished, 0)
+        self._unfinished = 0
         out.close(why)
 
     def deadline(self) -> float | None:
