@@ -278,7 +278,7 @@ class Conversation:
     def judge_access(self, ask: Ask, verb: str, node_id: NodeId, attribute: int) -> tuple[Verdict | None, Node | None]:
         """Of one element whose value nobody looks at, remembered. (None, None): the index means nothing."""
         session, north = ask.held_by
-        key = (session.token.key, north.user, verb, node_id.key, attribute)
+        key = (session.token.key, session.surveyed, north.user, verb, node_id.key, attribute)
         known = self._verdicts.get(key)
         if known is not None:
             return known, node_of(node_id.key, session.namespaces)
@@ -302,8 +302,8 @@ class Conversation:
         """The same Read may go on without being decoded."""
         session, _ = ask.held_by
         quick = self.quick.get(session.token.key)
-        if quick is None or quick.session is not session:
-            if len(self.quick) >= MOST_QUICK:
+        if quick is None or not quick.holds(session):
+            if quick is not None or len(self.quick) >= MOST_QUICK:
                 self.settle()
             quick = self.quick[session.token.key] = QuickReads(session)
         quick.learn(ask.body, tags)

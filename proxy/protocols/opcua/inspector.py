@@ -32,6 +32,7 @@ from proxy.protocols.opcua.security.policies import Mode
 from proxy.protocols.opcua.services.messages import Request, RequestHeader
 from proxy.protocols.opcua.services.session import ActivateSessionRequest, CloseSessionRequest, CreateSessionRequest
 from proxy.protocols.opcua.sessions import Sessions
+from proxy.protocols.opcua.survey import watched_roots
 from proxy.protocols.opcua.wire import Malformed
 
 if TYPE_CHECKING:
@@ -156,8 +157,11 @@ class OpcUaInspector:
         body = said.body
         if body.startswith(READ):
             for quick in self._talk.quick.values():
-                if not self._sessions.has(quick.session) or len(self._talk.pending) >= MOST_PENDING:
+                session = quick.session
+                if not self._sessions.has(session) or not quick.holds(session):
                     continue
+                if len(self._talk.pending) >= MOST_PENDING:
+                    break
                 handle = quick.handle_of(body)
                 if handle is not None:
                     self._talk.forward_read(said.request_id, handle, body)
@@ -242,7 +246,10 @@ class OpcUaInspector:
         talk.forget()
         if self._over or not self._known:
             return
+        roots = watched_roots(talk.client.watched)
         for session, north in self._sessions.mine():
+            if session.watch(roots):
+                talk.look_again()
             if north.active and not self._sessions.still_allowed(north):
                 self.end(Reason.POLICY_CHANGED, now, out)
                 return

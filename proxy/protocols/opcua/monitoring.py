@@ -49,12 +49,15 @@ from proxy.protocols.opcua.services.subscription import (
     TransferSubscriptionsResponse,
 )
 from proxy.protocols.opcua.subscriptions import MOST_ITEMS as MOST_MONITORED
-from proxy.protocols.opcua.subscriptions import MOST_SUBSCRIPTIONS, Item, Subscription, items_of
+from proxy.protocols.opcua.subscriptions import MOST_SUBSCRIPTIONS, Item, Subscription, items_of, uri_at
 from proxy.protocols.opcua.values import DataValue
 from proxy.protocols.opcua.wire import Malformed
 
 if TYPE_CHECKING:
+    from proxy.core.action import Action
+    from proxy.core.verdict import Verdict
     from proxy.protocols.opcua.conversation import Ask, Conversation
+    from proxy.protocols.opcua.memory import Session
     from proxy.protocols.opcua.north_state import NorthState, Waiting
     from proxy.protocols.opcua.values import ExtensionObject
 
@@ -70,7 +73,7 @@ _STATUS_CHANGE = NodeId.numeric(0, StatusChangeNotification.ID).key
 
 
 def create_subscription(talk: Conversation, ask: Ask) -> None:
-    _, north = ask.held_by
+    session, north = ask.held_by
     waiting = north.waiting
     if len(north.subscriptions) + waiting.subscriptions >= MOST_SUBSCRIPTIONS:
         talk.refused(Reason.OVERLOAD, "CreateSubscription", f"more than {MOST_SUBSCRIPTIONS} in one session")
@@ -84,7 +87,7 @@ def create_subscription(talk: Conversation, ask: Ask) -> None:
         failed()
         response = decode(body)
         if isinstance(response, CreateSubscriptionResponse) and response.header.service_result < status.BAD:
-            made = Subscription(response.subscription_id)
+            made = Subscription(response.subscription_id, session.surveyed)
             north.subscriptions[made.id] = made
         return body
 
@@ -151,12 +154,12 @@ def movable(talk: Conversation, ask: Ask, id: int) -> Found:
     found = _movable(talk, ask, id)
     if found is None:
         return Found(wrong="a subscription of somebody else")
-    asked = []
+    asked: list[tuple[Action, Verdict]] = []
     for item in found:
-        verdict, node = talk.judge_access(ask, "subscribe", item.node_id, item.attribute)
-        if verdict is None or node is None:
-            return Found(wrong=elements.NO_INDEX)
-        asked.append((talk.access(ask, "subscribe", node, item.attribute), verdict))
+        one = standing(talk, ask, item)
+        if one.wrong:
+            return one
+        asked += one.asked
     return Found(asked)
 
 
@@ -185,7 +188,7 @@ def _move(talk: Conversation, north: NorthState, id: int) -> Subscription | None
 
 def create_items(talk: Conversation, ask: Ask, service: Service) -> None:
     request = ask.request
-    _, north = ask.held_by
+    session, north = ask.held_by
     if not isinstance(request, CreateMonitoredItemsRequest):
         raise TypeError("not a CreateMonitoredItems")
     subscription = north.subscriptions.get(request.subscription_id)
@@ -196,13 +199,18 @@ def create_items(talk: Conversation, ask: Ask, service: Service) -> None:
         talk.refused(Reason.OVERLOAD, "CreateMonitoredItems", f"more than {MOST_MONITORED} items in one session")
         talk.fault(ask, status.BAD_TOO_MANY_MONITORED_ITEMS)
         return
-    handle(talk, ask, service, partial(_creating, subscription))
+    handle(talk, ask, service, partial(_creating, subscription, session))
 
 
-def _creating(subscription: Subscription, allowed: list[MonitoredItemCreateRequest]) -> Then:
+def _creating(subscription: Subscription, session: Session, allowed: list[MonitoredItemCreateRequest]) -> Then:
     """The items are known before the server has them: their first value may come before the answer."""
     items = [
-        Item(one.item_to_monitor.node_id, one.item_to_monitor.attribute_id, one.requested_parameters.client_handle)
+        Item(
+            one.item_to_monitor.node_id,
+            one.item_to_monitor.attribute_id,
+            one.requested_parameters.client_handle,
+            uri=uri_at(session.namespaces, one.item_to_monitor.node_id),
+        )
         for one in allowed
     ]
     for item in items:
@@ -264,6 +272,14 @@ def live(talk: Conversation, ask: Ask, id: int) -> Found:
     item = None if subscription is None else subscription.items.get(id)
     if item is None:
         return Found(wrong=NOT_YOURS)
+    return standing(talk, ask, item)
+
+
+def standing(talk: Conversation, ask: Ask, item: Item) -> Found:
+    """The item is the node that its index meant when the server made it."""
+    session, _ = ask.held_by
+    if item.uri != uri_at(session.namespaces, item.node_id):
+        return Found(wrong="its namespace index has another meaning now")
     return elements.access(talk, ask, "subscribe", item.node_id, item.attribute)
 
 
@@ -375,8 +391,10 @@ def _republished(talk: Conversation, ask: Ask, subscription: int, body: bytes) -
 
 def _told(talk: Conversation, ask: Ask, id: int, message: NotificationMessage) -> NotificationMessage:
     """The same message with what this session may be told. What cannot be read is left out of it."""
-    _, north = ask.held_by
+    session, north = ask.held_by
     subscription = north.subscriptions.get(id)
+    if subscription is not None and subscription.surveyed != session.surveyed:
+        _again(talk, ask, subscription)
     withheld: set[int] = set()
     data = message.notification_data or ()
     told = [_part(subscription, part, withheld) for part in data]
@@ -447,10 +465,11 @@ def decide_again(talk: Conversation, ask: Ask) -> None:
 
 
 def _again(talk: Conversation, ask: Ask, subscription: Subscription) -> None:
+    subscription.surveyed = ask.held_by[0].surveyed
     for item in subscription:
-        refusal = elements.access(talk, ask, "subscribe", item.node_id, item.attribute).refused_by
+        refusal = standing(talk, ask, item).refused_by
         if item.allowed and refusal is not None:
             record(talk, "subscribe", refusal)
         item.allowed = refusal is None
     for item in subscription.past():
-        item.allowed = elements.access(talk, ask, "subscribe", item.node_id, item.attribute).refused_by is None
+        item.allowed = standing(talk, ask, item).refused_by is None

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 NAMESPACE_ARRAY = NodeId.numeric(0, 2255)
 MOST = 4096
-"""Namespaces of one server. With all companion specifications there are a few dozen."""
+LONGEST = 1024
+"""Namespaces of one server, and characters of each. With all companion specifications there are a few dozen."""
 
 
 def read_array(values: Sequence[str | None] | None) -> tuple[str, ...] | str:
@@ -26,6 +27,8 @@ def read_array(values: Sequence[str | None] | None) -> tuple[str, ...] | str:
     if len(values) > MOST:
         return f"the NamespaceArray has {len(values)} entries, more than {MOST}"
     uris = tuple(value or "" for value in values)
+    if any(len(uri) > LONGEST for uri in uris):
+        return f"the NamespaceArray has a URI of more than {LONGEST} characters"
     if uris[0] != UA:
         return "index 0 of the NamespaceArray is not the OPC UA namespace"
     seen: set[str] = set()

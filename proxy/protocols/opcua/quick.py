@@ -50,16 +50,21 @@ class Known:
 class QuickReads:
     """Of one session on one channel. ``token``: as it comes on the wire."""
 
-    __slots__ = ("_at", "_known", "_token", "counts", "session")
+    __slots__ = ("_at", "_known", "_surveyed", "_token", "counts", "session")
 
     def __init__(self, session: Session) -> None:
         writer = Writer()
         session.token.write(writer)
         self.session = session
+        self._surveyed = session.surveyed
         self.counts: dict[Hashable, int] = {}
         self._token = writer.bytes()
         self._at = _TYPE + len(self._token)
         self._known: dict[bytes, Known] = {}
+
+    def holds(self, session: Session) -> bool:
+        """It is of ``session``, whose indexes mean what they meant."""
+        return self.session is session and self._surveyed == session.surveyed
 
     def handle_of(self, body: bytes) -> int | None:
         """The request handle of a Read that may go on as it is; None: the long way. ``body`` is a Read's."""

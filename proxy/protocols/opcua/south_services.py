@@ -12,7 +12,6 @@ from proxy.core.reason import Reason
 from proxy.protocols.opcua import status, type_ids
 from proxy.protocols.opcua.decode import decode, encode
 from proxy.protocols.opcua.memory import Session
-from proxy.protocols.opcua.node import parse_node
 from proxy.protocols.opcua.services.discovery import GetEndpointsRequest, GetEndpointsResponse
 from proxy.protocols.opcua.services.fault import ServiceFault
 from proxy.protocols.opcua.services.messages import RequestHeader
@@ -33,19 +32,17 @@ from proxy.protocols.opcua.south_session import (
     created,
     next_nonce,
 )
-from proxy.protocols.opcua.survey import Survey
+from proxy.protocols.opcua.survey import Survey, watched_roots
 
 if TYPE_CHECKING:
     from proxy.protocols.base import Far, UpstreamEffects
-    from proxy.protocols.opcua.memory import Memory
-    from proxy.protocols.opcua.node import Node
+    from proxy.protocols.opcua.memory import Key, Memory
     from proxy.protocols.opcua.services.discovery import EndpointDescription
     from proxy.protocols.opcua.south_identity import Identity
     from proxy.protocols.opcua.south_line import SouthLine
 
 AGAIN = 1.0
 """Seconds between two readings of the NamespaceArray that the inspector asked for."""
-UNDER = "under "
 _NOBODY = bytes(ID)
 
 T = TypeVar("T")
@@ -65,6 +62,7 @@ class SouthServices:
         self._handle = 0
         self._read_after = -math.inf
         self._read_due = math.inf
+        self._reading: set[Key] = set()
         self._special = {
             b"": self._read_again,
             type_of(type_ids.CREATE_SESSION_REQUEST): self._create,
@@ -166,6 +164,7 @@ class SouthServices:
             self._drop(survey.session, now, out)
             self._line.fault(message, status.BAD_CONFIGURATION_ERROR, out)
         else:
+            self._memory.share(survey.session)
             out.clients.append((self._client, message[:ID] + body))
 
     # CloseSession
@@ -183,7 +182,7 @@ class SouthServices:
 
     def _drop(self, session: Session, now: float, out: UpstreamEffects) -> None:
         """Nobody may use it any more, here or at the server."""
-        session.namespaces, session.above = (), {}
+        session.know((), {}, frozenset(), frozenset())
         if self._memory.find(session.token) is session:
             self._memory.drop(session.token)
         self._end_at_server(session, now, out)
@@ -197,8 +196,10 @@ class SouthServices:
 
     # Surveys
 
-    def _survey(self, session: Session, finished: Finished, now: float, out: UpstreamEffects) -> None:
-        survey = Survey(session, self._roots(), now)
+    def _survey(
+        self, session: Session, finished: Finished, now: float, out: UpstreamEffects, *, again: bool = False
+    ) -> None:
+        survey = Survey(session, sorted(watched_roots(self._far.watched)), now, again=again)
         self._ask(survey, survey.first(self._next_handle()), finished, now, out)
 
     def _ask(self, survey: Survey, body: bytes, finished: Finished, now: float, out: UpstreamEffects) -> None:
@@ -208,13 +209,12 @@ class SouthServices:
     def _told(self, survey: Survey, finished: Finished, body: bytes | None, now: float, out: UpstreamEffects) -> None:
         following = survey.answered(body, self._next_handle(), now)
         if following is None:
+            if survey.session.watch(watched_roots(self._far.watched)):  # policy changed meanwhile
+                self._read_due = now + AGAIN
+                wake(out, self._read_due)
             finished(survey, now, out)
         else:
             self._ask(survey, following, finished, now, out)
-
-    def _roots(self) -> list[Node]:
-        names = [point.name for point in self._far.watched.points if point.protocol == "opcua"]
-        return [parse_node(name.removeprefix(UNDER)) for name in sorted(names) if name.startswith(UNDER)]
 
     def _read_again(self, message: bytes, now: float, out: UpstreamEffects) -> None:
         """The inspector has a reason to think that the array or the watched subtrees changed."""
@@ -224,10 +224,13 @@ class SouthServices:
             return
         self._read_after = now + AGAIN
         for session in self._memory.held_by(self):
-            if session.namespaces:
-                self._survey(session, self._read, now, out)
+            if session.namespaces and session.token.key not in self._reading:
+                self._reading.add(session.token.key)
+                self._survey(session, self._read, now, out, again=True)
 
     def _read(self, survey: Survey, now: float, out: UpstreamEffects) -> None:
+        self._reading.discard(survey.session.token.key)
+        self._memory.share(survey.session)
         if survey.silent:
             self._read_due = now + AGAIN
             wake(out, self._read_due)

@@ -27,7 +27,7 @@ from proxy.protocols.opcua.services.session import (
     UserNameIdentityToken,
 )
 from proxy.protocols.opcua.values import ExtensionObject
-from proxy.protocols.opcua.wire import Malformed
+from proxy.protocols.opcua.wire import Malformed, Writer
 
 if TYPE_CHECKING:
     from proxy.protocols.opcua.services.discovery import EndpointDescription
@@ -40,6 +40,8 @@ LONGEST_NONCE = 128
 LONGEST_TIMEOUT = 3_600_000.0
 """Milliseconds that a client may let its session idle."""
 MOST_ENDPOINTS = 100
+LONGEST_CHAIN, LONGEST_TOKEN = 16_384, 1_024
+"""Bytes that are kept of a server for each session."""
 TRANSPORT = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary"
 ANONYMOUS, USER_NAME = 0, 1
 _NO_SIGNATURE = SignatureData(None, None)
@@ -99,6 +101,8 @@ def created(
             return "CreateSession does not list the policy, mode and certificate that this channel has"
         if set(map(_essence, ours)) != set(map(_essence, _ours(offered, identity))):
             return "CreateSession lists other endpoints than GetEndpoints"
+    if len(shown or b"") > LONGEST_CHAIN or len(encode_id(response.authentication_token)) > LONGEST_TOKEN:
+        return "CreateSession: a certificate or an authenticationToken that is too long"
     if len(response.server_nonce or b"") > LONGEST_NONCE:
         return f"CreateSession: a nonce of more than {LONGEST_NONCE} bytes"
     return SouthState(response.server_nonce or b"", shown or b"", _tokens(ours))
@@ -224,6 +228,12 @@ def _user_name(user: str, password: bytes, state: SouthState, identity: Identity
             return make_extension(UserNameIdentityToken(offer.id, user, password, None))
     why = "the server takes passwords only in the clear or under a policy that is broken (T51)"
     return Refused(status.BAD_IDENTITY_TOKEN_REJECTED, why)
+
+
+def encode_id(id: NodeId) -> bytes:
+    writer = Writer()
+    id.write(writer)
+    return writer.bytes()
 
 
 def _uris_of(own: OwnCertificate) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from proxy.protocols.opcua.node_id import NodeId
 
@@ -26,22 +26,25 @@ MOST_PAST = 5000
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """``id`` is the server's, 0 until it has said so. ``allowed``: at the last decision. ``disabled``: the server was
-    told to send no more of it."""
+    """``id`` is the server's, 0 until it has said so. ``uri``: what its namespace index meant when it was asked for.
+    ``allowed``: at the last decision. ``disabled``: the server was told to send no more of it."""
 
     node_id: NodeId
     attribute: int
     handle: int
     id: int = 0
+    uri: str = ""
     allowed: bool = True
     disabled: bool = False
 
 
 @dataclass(slots=True)
 class Subscription:
-    """``items`` by the server's id; ``_told`` by the client's handle, and ``_past``, what had the handle before."""
+    """``surveyed``: what the session knew of its server when the items were judged. ``items`` by the server's id;
+    ``_told`` by the client's handle, and ``_past``, what had the handle before."""
 
     id: int
+    surveyed: int = 0
     items: dict[int, Item] = field(default_factory=dict)
     _told: dict[int, list[Item]] = field(default_factory=dict)
     _past: dict[int, list[Item]] = field(default_factory=dict)
@@ -109,3 +112,8 @@ class Subscription:
 
 def items_of(subscriptions: Iterable[Subscription]) -> int:
     return sum(map(len, subscriptions))
+
+
+def uri_at(namespaces: Sequence[str], id: NodeId) -> str:
+    """What the index of a node means; empty: nothing."""
+    return namespaces[id.namespace] if id.namespace < len(namespaces) else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.decode import decode, encode
 from proxy.protocols.opcua.namespaces import NAMESPACE_ARRAY, id_of, read_array
+from proxy.protocols.opcua.node import parse_node
 from proxy.protocols.opcua.services.attribute import ReadRequest, ReadResponse, ReadValueId
 from proxy.protocols.opcua.services.fault import ServiceFault
 from proxy.protocols.opcua.services.messages import RequestHeader
@@ -20,13 +21,21 @@ from proxy.protocols.opcua.values import QualifiedName
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from proxy.protocols.base import Watched
     from proxy.protocols.opcua.memory import Session
     from proxy.protocols.opcua.node import Node
 
 SECONDS = 5.0
 """For everything that is asked. The client waits that long for its session."""
+UNDER = "under "
 _VALUE = 13
 _NEITHER = 3
+
+
+def watched_roots(watched: Watched) -> frozenset[Node]:
+    """The roots of subtrees that policy names now."""
+    names = [point.name for point in watched.points if point.protocol == "opcua" and point.name.startswith(UNDER)]
+    return frozenset(parse_node(name.removeprefix(UNDER)) for name in names)
 
 
 class Survey:
@@ -34,8 +43,10 @@ class Survey:
     request, or None when it is over. Then ``fault`` says why the session cannot be used, empty if it can; ``silent``:
     only because nothing was said."""
 
-    def __init__(self, session: Session, roots: Iterable[Node], now: float) -> None:
+    def __init__(self, session: Session, roots: Iterable[Node], now: float, *, again: bool = False) -> None:
+        """``again``: of a session that is in use."""
         self.session = session
+        self._again = again
         self.until = now + SECONDS
         self.fault = ""
         self.silent = False
@@ -50,7 +61,7 @@ class Survey:
     def answered(self, body: bytes | None, handle: int, now: float) -> bytes | None:
         if self._subtree is None:
             self.fault = self._array(body)
-            if self.fault:
+            if self.fault or self._as_before():
                 return None
             known = {root: at for root in self._roots if (at := id_of(root, self._namespaces)) is not None}
             self._subtree = Subtree(known, self._namespaces)
@@ -61,10 +72,15 @@ class Survey:
         request = self._subtree.ask(self._header(handle)) if body is not None else None
         if request is not None:
             return encode(request)
-        session = self.session
-        session.namespaces = self._namespaces
-        session.above, session.partial = self._subtree.found()
+        self.session.know(self._namespaces, *self._subtree.found(), frozenset(self._roots))
         return None
+
+    def _as_before(self) -> bool:
+        """A second look that finds the same namespaces, with all roots browsed: an index that is in none of them is no
+        reason to browse a plant (T47)."""
+        session = self.session
+        same = self._namespaces == session.namespaces and frozenset(self._roots) == session.roots
+        return self._again and same and not session.partial
 
     def _header(self, handle: int) -> RequestHeader:
         return RequestHeader.make(token=self.session.token, handle=handle)
