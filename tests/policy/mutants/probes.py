@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 COUNT = 10_000
 NOW = datetime.fromisoformat("2026-11-21T12:00:00+00:00").timestamp()
 """When the mutants are judged: what is in monitor until then, is."""
-EVIDENCE: tuple[tuple[str, ...], ...] = (("x509", "mac_ip", "address"), ("x509",), ("address",), ("mac_ip",), ())
+EVIDENCE: tuple[tuple[str, ...], ...] = (
+    ("x509", "mac_ip", "address"),
+    ("x509",),
+    ("address",),
+    ("mac_ip",),
+    ("x509", "opcua_uri"),
+    (),
+)
 ROLES = ("mbaps-null", "mbaps:Operator")
 SPEAKERS = ("hmi-1", "hmi-2", "sensor-a", "drive-a", "sensor-3-1", "sensor-3-3", "historian")
 """Whose names are filled in."""
@@ -131,6 +138,8 @@ def probes(site: Site, protocols: Mapping[str, ProtocolSpec], texts: Iterable[st
 def _actions(spec: ProtocolSpec, text: str, site: Site) -> list[Action]:
     if spec.name == "mqtt":
         return list(mqtt_actions(text, site))
+    if spec.name == "opcua":
+        return [action for line in opcua_lines(text) for action in spec.parse_actions(line)]
     return [action for line in modbus_lines(text) for action in spec.parse_actions(line)]
 
 
@@ -150,6 +159,17 @@ def modbus_lines(text: str) -> list[str]:
                 f"write holding {at} = 1 unit 2",
             ]
     return [*found, "program 90", "program 125", "identify basic", "identify extended", "diagnose 0", "control 10"]
+
+
+def opcua_lines(text: str) -> list[str]:
+    """By every verb on every node of the files and one beside it, with values on both sides of every bound."""
+    names = sorted(set(re.findall(r"nsu=[\w:.-]+;s=[\w.*]+", text)))
+    nodes = ["i=2255", "i=2259", *(node for one in names for node in (one.replace("*", "x"), f"{one.rstrip('*')}.y"))]
+    values = sorted({float(n) + by for n in re.findall(r"(?:min|max): (-?[\d.]+)", text) for by in (-1, 0, 1)})
+    found = [f"{verb} {node}" for verb in ("browse", "read", "subscribe", "history-read") for node in nodes]
+    found += [f"write {node} = {value:g}" for node in nodes for value in values]
+    found += [f"write {node} = ?" for node in nodes]
+    return [*found, *(f"call {one} -> {method}" for one in nodes for method in nodes)]
 
 
 def mqtt_actions(text: str, site: Site) -> Iterator[Action]:
