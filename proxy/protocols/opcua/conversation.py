@@ -6,7 +6,7 @@ A part (`sessions`, `itemwise`, `monitoring` ...) is handed an `Ask` and does on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from struct import Struct as Layout
 from typing import TYPE_CHECKING, NamedTuple
@@ -55,7 +55,7 @@ _SMALLEST = _BODY + _BODY + _HEAD.size
 @dataclass(slots=True)
 class Ask:
     """One request of the client. ``session`` and ``north`` are None for those that need no session. ``recorded``: it
-    was held for its record, and goes on now."""
+    was held for its records, of which ``owed`` are not written yet, and goes on now."""
 
     request_id: int
     header: RequestHeader
@@ -64,6 +64,7 @@ class Ask:
     session: Session | None = None
     north: NorthState | None = None
     recorded: bool = False
+    owed: int = 0
 
     def spent(self) -> None:
         """It is on its way. What is needed for its answer stays: a Publish waits for hours, and may be 1 MiB (T43)."""
@@ -339,11 +340,25 @@ class Conversation:
         if verdict.reason is not None:
             self.refused(verdict.reason, action.describe(), verdict.detail, verdict)
 
-    def hold(self, ask: Ask, described: str, verdict: Verdict) -> None:
-        """The record of the act comes first; `proxy.protocols.base.Inspector.resume` goes on with it."""
-        self._tokens += 1
-        self.held[self._tokens] = ask
-        self.effects.held.append((self._tokens, Event("act", action=described[:120], verdict=verdict)))
+    def hold(self, ask: Ask, acts: Sequence[tuple[str, Verdict]]) -> None:
+        """The records of the acts come first, each its own: what matters must not stand behind what does not. `resume`
+        goes on with the last of them."""
+        ask.owed = len(acts)
+        ask.recorded = True
+        for described, verdict in acts:
+            self._tokens += 1
+            self.held[self._tokens] = ask
+            self.effects.held.append((self._tokens, Event("act", action=described[:120], verdict=verdict)))
+
+    def resume(self, token: int, recorded: bool) -> Ask | None:
+        """The request that may go on, or be answered, now that nothing of it is held any more. ``recorded`` of it is
+        whether all is on record."""
+        ask = self.held.pop(token, None)
+        if ask is None:
+            return None
+        ask.owed -= 1
+        ask.recorded &= recorded
+        return None if ask.owed else ask
 
 
 def _fault(handle: int, code: int, time: int) -> bytes:

@@ -257,14 +257,13 @@ class OpcUaInspector:
 
     def resume(self, token: int, recorded: bool, now: float, out: Effects) -> None:
         talk = self._turn(now, out)
-        ask = talk.held.pop(token, None)
+        ask = talk.resume(token, recorded)
         if ask is None or self._over:
             return
-        if not recorded:
+        if not ask.recorded:
             talk.refused(Reason.AUDIT_NOT_WRITABLE, type(ask.request).__name__.removesuffix("Request"))
             talk.fault(ask, status.BAD_RESOURCE_UNAVAILABLE)
         else:
-            ask.recorded = True
             self._asked(ask)
         self._go_on(out)
 

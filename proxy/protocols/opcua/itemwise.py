@@ -75,7 +75,7 @@ class Sorted:
     allowed: list[Any]
     refused: dict[int, int]
     tags: list[Hashable]
-    first: tuple[str, Verdict] | None = None
+    first: list[tuple[str, Verdict]]
     """What has to be on record before the message goes on."""
     reusable: bool = True
 
@@ -90,15 +90,15 @@ def handle(talk: Conversation, ask: Ask, service: Service, going: Going | None =
         talk.fault(ask, status.BAD_TOO_MANY_OPERATIONS if items else status.BAD_NOTHING_TO_DO)
         return
     found = sort(talk, ask, service, items)
-    if found.first is not None and not ask.recorded and found.allowed:
-        talk.hold(ask, *found.first)
+    if found.first and not ask.recorded and found.allowed:
+        talk.hold(ask, found.first)
     else:
         send(talk, ask, service, found, len(items), going)
 
 
 def sort(talk: Conversation, ask: Ask, service: Service, items: Sequence[Any]) -> Sorted:
     """Judges each item and puts refusals on record, unless the message is to be held first."""
-    sorted_ = Sorted([], {}, [])
+    sorted_ = Sorted([], {}, [], [])
     refusals: list[Refusal] = []
     once: dict[Hashable, bool] = {}
     for place, item in enumerate(items):
@@ -112,9 +112,9 @@ def sort(talk: Conversation, ask: Ask, service: Service, items: Sequence[Any]) -
         for action, verdict in found.asked:
             sorted_.tags.append(verdict.tag)
             sorted_.reusable &= verdict.reusable
-            if verdict.record_first and sorted_.first is None:
-                sorted_.first = action.describe(), verdict
-    if sorted_.first is None or ask.recorded or not sorted_.allowed:
+            if verdict.record_first:
+                sorted_.first.append((action.describe(), verdict))
+    if not sorted_.first or ask.recorded or not sorted_.allowed:
         _record(talk, service, refusals)
     return sorted_
 
@@ -155,7 +155,7 @@ def send(talk: Conversation, ask: Ask, service: Service, found: Sorted, total: i
         return
     then = None if going is None else going(found.allowed)
     if not found.refused:
-        if service.request is ReadRequest and found.reusable and found.first is None:
+        if service.request is ReadRequest and found.reusable and not found.first:
             talk.remember(ask, found.tags)
         talk.forward(ask, service.response, then)
     else:

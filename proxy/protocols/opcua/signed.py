@@ -133,7 +133,7 @@ class SignedInspector:
         self._channel = 0
         self._greeted = False
         self._waiting: deque[bytes] = deque()
-        self._held: tuple[int, list[bytes], Callable[[bool], None]] | None = None
+        self._held: tuple[set[int], list[bytes], Callable[[], None]] | None = None
         self._tokens = 0
         self._pool = pool_of(client.memory if isinstance(client.memory, Memory) else Memory(), setting.name)
         self._unfinished = 0
@@ -207,10 +207,12 @@ class SignedInspector:
         if go is None:
             out.upstream += frames
             return
-        event, again = go
-        self._tokens += 1
-        self._held = self._tokens, frames, again
-        out.held.append((self._tokens, event))
+        events, again = go
+        self._held = set(), frames, again
+        for event in events:
+            self._tokens += 1
+            self._held[0].add(self._tokens)
+            out.held.append((self._tokens, event))
 
     def from_upstream(self, message: bytes, now: float, out: Effects) -> None:
         if self._over:
@@ -260,14 +262,17 @@ class SignedInspector:
                 self._cut(cut, out)
 
     def resume(self, token: int, recorded: bool, now: float, out: Effects) -> None:
-        if self._held is None or self._held[0] != token or self._over:
+        if self._held is None or token not in self._held[0] or self._over:
             return
-        _, frames, again = self._held
+        tokens, frames, again = self._held
+        tokens.remove(token)
+        if recorded and tokens:
+            return
         self._held = None
         try:
             if not recorded:
                 raise Cut(status.BAD_RESOURCE_UNAVAILABLE, Reason.AUDIT_NOT_WRITABLE)
-            again(True)
+            again()
             out.upstream += frames
             while self._waiting and self._held is None:
                 self._request(self._waiting.popleft(), now, out)

@@ -90,7 +90,7 @@ class SignedSessions:
         self._users: dict[int, tuple[Session, str | None]] = {}
         self._asked: dict[int, Ask] = {}
 
-    def request(self, id: int, body: bytes, now: float, out: Effects) -> tuple[Event, Callable[[bool], None]] | None:
+    def request(self, id: int, body: bytes, now: float, out: Effects) -> tuple[list[Event], Callable[[], None]] | None:
         """None: it may go on. Else what has to be on record first, and what is to be called then. Raises Cut."""
         request = decode(body)
         if not isinstance(request, Request):
@@ -108,14 +108,14 @@ class SignedSessions:
             ask.body = b""  # on its way: up to 1 MiB, and a Publish waits for hours
             return None
         talk.held.clear()
-        _, event = out.held.pop()
+        events = [event for _, event in out.held]
+        out.held.clear()
 
-        def again(recorded: bool) -> None:
-            ask.recorded = recorded
+        def again() -> None:
             self._take(ask)
             ask.body = b""
 
-        return event, again
+        return events, again
 
     def _take(self, ask: Ask) -> None:
         request = ask.request
