@@ -65,7 +65,7 @@ class AuditLog:
 
 
 def _is_last(record: Fields) -> bool:
-    if record["what"] == "refuse" and "who" not in record:
+    if record["what"] == "refuse" and record.get("protocol") == "opcua" and "who" not in record:
         return True  # an OPC UA client that never said who it is: its link ends without a word
     if record["what"] != "connect" or record.get("verdict") == "allow":
         return bool(record["what"] == "close")

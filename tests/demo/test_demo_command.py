@@ -67,6 +67,9 @@ def test_a_policy_that_lets_too_much_through_turns_it_red(tmp_path: Path) -> Non
         ("write: [holding 60-69]", "write: [holding 60-79]"),
         ("max: 1500", "max: 2000"),
     )
+    robot = tmp_path / "policies/surfaces/robot.yaml"
+    text = robot.read_text().partition("\ntests:\n")[0]
+    robot.write_text(text.replace("max: 100 }", "max: 200 }") + "\n...\n")
     ran = demo("--once", "-o", "json", "--config", str(config), folder=tmp_path)
     result = json.loads(ran.stdout)
     wrong = {step["name"]: step["observed"] for step in result["steps"] if not step["ok"]}
@@ -75,7 +78,10 @@ def test_a_policy_that_lets_too_much_through_turns_it_red(tmp_path: Path) -> Non
         "intruder (station): reads a forbidden register",
         "intruder as MES: FC 16, partly forbidden",
         "the PLC: its whole record, byte for byte",
+        "maintenance: 3 writes, 2 calls: 2 of 5 may",
+        "the robot: its whole record, every request",
     }
+    assert "Write ns=2;s=Override = 130.0" in wrong["maintenance: 3 writes, 2 calls: 2 of 5 may"]
     assert "PLC received 1 frame (01 06 00 28 05 dd)" in wrong["SCADA: writes the setpoint, too high"]
     assert result["ok"] is False
     assert ran.returncode == 1

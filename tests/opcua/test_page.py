@@ -1,4 +1,4 @@
-"""docs/opcua.md is true: rules parse, defaults are those shown, questions are questions, and the demo site answers so."""
+"""docs/opcua.md is true: rules parse, defaults are those shown, questions are questions, the demo site answers so."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ def test_the_limits_are_those_told() -> None:
         f"One chunk of {framing.FIRST_CHUNK >> 10} KiB before",
         f"then {framing.MAX_CHUNKS} chunks and {framing.MAX_MESSAGE >> 20} MiB a message",
         f"{framing.MAX_ANSWER >> 20} MiB from the server",
-        f"{itemwise.MOST_ITEMS:,} items a request, {MOST_PENDING} requests that wait, {monitoring.MOST_PUBLISH} of them",
+        f"{itemwise.MOST_ITEMS:,} items a request, {MOST_PENDING} requests that wait",
+        f"{monitoring.MOST_PUBLISH} of them Publish",
         f"{sessions.MOST_SESSIONS} sessions a connection, {memory.SESSIONS} a device",
         f"nest {DEPTH} deep",
         f"{entry.POOL >> 20} MiB of unfinished messages a listener",

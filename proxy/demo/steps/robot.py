@@ -67,7 +67,7 @@ def _refused() -> list[Step]:
         ),
         Step(
             "intruder",
-            "policy None at the secured front",
+            "policy None at the secured door",
             _without_security,
             Expect((INSUFFICIENT,), reason=c.CHANNEL_REFUSED),
             ROBOT,
