@@ -9,7 +9,7 @@ import pytest
 
 from proxy.core.names import Names
 from proxy.core.reason import Reason
-from proxy.protocols.base import Client, Effects
+from proxy.protocols.base import Client, Effects, Watched
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.channel import Broke, Said
 from proxy.protocols.opcua.decode import decode, encode, make_extension
@@ -62,10 +62,17 @@ ARRAY = NodeId.numeric(0, 2255)
 class Through:
     """A client and a server with a signed channel, the inspector between. The server keeps what reached it."""
 
-    def __init__(self, rule: Mapping[str, object] = RULE, *, mode: Mode = Mode.SIGN, held: str = "") -> None:
+    def __init__(
+        self,
+        rule: Mapping[str, object] = RULE,
+        *,
+        mode: Mode = Mode.SIGN,
+        held: str = "",
+        watched: Watched | None = None,
+    ) -> None:
         self.policy = Policy.of(rule, held=held)
         listener = OpcUaListener(mode="relay", signed=True)
-        client = Client(Names("hmi"), os.urandom, 0.0, wall=wall)
+        client = Client(Names("hmi"), os.urandom, 0.0, watched or Watched(), wall=wall)
         self.inspector = SignedInspector(self.policy.decide, FakeSetting(options=listener), OpcUaService(), client)
         self.pair = Pair(north_setting(), south_setting(mode=mode))
         self.out = Effects()

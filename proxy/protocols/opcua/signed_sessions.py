@@ -32,6 +32,7 @@ from proxy.protocols.opcua.services.session import (
     CreateSessionResponse,
     UserNameIdentityToken,
 )
+from proxy.protocols.opcua.survey import watched_roots
 from proxy.protocols.opcua.user_tokens import is_name
 from proxy.protocols.opcua.words import VALUE
 
@@ -184,6 +185,7 @@ class SignedSessions:
             return
         session = Session(response.authentication_token, response.session_id, 60.0, holder=self)
         session.north = NorthState(Owner(self._talk.names, b"", "", "sign"), self, b"")
+        session.watch(watched_roots(self._talk.client.watched))
         self._memory.add(session, now)
 
     def _activated(self, response: ActivateSessionResponse, session: Session, user: str | None) -> None:
@@ -202,7 +204,7 @@ class SignedSessions:
                 array = read_array(told.value.strings())
                 if isinstance(array, str):
                     raise Cut(status.BAD_DECODING_ERROR, Reason.UPSTREAM_INVALID, array)
-                session.namespaces = array
+                session.know(array, session.above, session.partial, session.roots)
                 self._talk.forget()
 
     def decide_again(self, now: float, out: Effects) -> None:
@@ -212,6 +214,7 @@ class SignedSessions:
         talk.forget()
         for session in self._memory.sessions.values():
             north = north_of(session)
+            session.watch(watched_roots(talk.client.watched))
             if north is None or not north.active:
                 continue
             if not self._judge_user(north.user).allowed:

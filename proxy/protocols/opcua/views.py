@@ -148,7 +148,7 @@ def _reachable(talk: Conversation, ask: Ask, result: BrowsePathResult) -> Browse
     seen = tuple([one for one in targets if may_see(talk, ask, one.target_id)])
     if len(seen) == len(targets):
         return result
-    return replace(result, targets=seen) if seen else BrowsePathResult(ACCESS_DENIED, None)
+    return replace(result, targets=seen) if seen else BrowsePathResult(status.BAD_NO_MATCH, ())  # as if not there (T52)
 
 
 def register(talk: Conversation, ask: Ask) -> None:

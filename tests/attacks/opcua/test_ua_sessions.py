@@ -13,6 +13,7 @@ from proxy.protocols.opcua import status
 from proxy.protocols.opcua.conversation import NUMBER
 from proxy.protocols.opcua.decode import encode, make_extension
 from proxy.protocols.opcua.memory import Memory
+from proxy.protocols.opcua.node_id import ExpandedNodeId
 from proxy.protocols.opcua.services import subscription as s
 from proxy.protocols.opcua.services.attribute import ReadRequest, ReadResponse, ReadValueId, WriteRequest, WriteValue
 from proxy.protocols.opcua.services.fault import ServiceFault
@@ -23,6 +24,14 @@ from proxy.protocols.opcua.services.session import (
     CreateSessionRequest,
     UserNameIdentityToken,
 )
+from proxy.protocols.opcua.services.view import (
+    BrowsePath,
+    BrowsePathResult,
+    BrowsePathTarget,
+    RelativePath,
+    TranslateBrowsePathsToNodeIdsRequest,
+    TranslateBrowsePathsToNodeIdsResponse,
+)
 from proxy.protocols.opcua.values import DataValue, QualifiedName, Variant
 from tests.opcua.inspector_world import Policy, World, robot
 
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
     from proxy.protocols.opcua.structures import Struct
     from proxy.protocols.opcua.values import ExtensionObject
 
+NO_MATCH = status.BAD_NO_MATCH
 ALL = {"read": "all", "subscribe": "all"}
 
 
@@ -260,3 +270,21 @@ class TestWhatARequestMayKeep:
 class _Forgets(list[Request]):
     def append(self, request: Request) -> None:
         pass
+
+
+def test_a_hidden_node_looks_like_one_that_is_not_there() -> None:
+    """T52: TranslateBrowsePaths guesses names. What may not be browsed is answered as what does not exist."""
+    told = BrowsePathResult(0, (BrowsePathTarget(ExpandedNodeId(robot("Secret"), None, None), 0xFFFFFFFF),))
+
+    def paths(world: World, request: Request) -> Struct | None:
+        if isinstance(request, TranslateBrowsePathsToNodeIdsRequest):
+            header = ResponseHeader.make(request.header.request_handle)
+            return TranslateBrowsePathsToNodeIdsResponse(header, (told, BrowsePathResult(NO_MATCH, ())), None)
+        return None
+
+    world = World(Policy.of({"browse": ["nsu=urn:robot:7;s=Cell"]}), paths)
+    token = world.session()
+    path = BrowsePath(robot("Cell"), RelativePath(None))
+    request = TranslateBrowsePathsToNodeIdsRequest(world.header(token), (path, path))
+    hidden, missing = world.ask(request, TranslateBrowsePathsToNodeIdsResponse).results or ()
+    assert (hidden.status_code, hidden.targets or ()) == (missing.status_code, missing.targets or ())

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.protocols.base import Effects
+from proxy.core.process import Point
+from proxy.protocols.base import Effects, Watched
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.decode import encode, make_extension
+from proxy.protocols.opcua.node_id import NodeId
+from proxy.protocols.opcua.rules import parse_never
 from proxy.protocols.opcua.services.attribute import ReadRequest, ReadResponse
 from proxy.protocols.opcua.services.fault import ServiceFault
 from proxy.protocols.opcua.services.messages import Request, ResponseHeader
 from proxy.protocols.opcua.services.session import ActivateSessionRequest, UserNameIdentityToken
-from proxy.protocols.opcua.services.subscription import PublishRequest
+from proxy.protocols.opcua.services.subscription import CreateSubscriptionRequest, PublishRequest
 from proxy.protocols.opcua.values import DataValue, Variant
-from tests.opcua.inspector_world import robot
-from tests.opcua.test_signed import UNSIGNED, Through
+from tests.opcua.inspector_world import NAMESPACES, complain, robot
+from tests.opcua.test_signed import RULE, UNSIGNED, Through
 
 if TYPE_CHECKING:
     from proxy.protocols.opcua.structures import Struct
@@ -112,3 +115,31 @@ def test_a_message_that_never_ends_rings() -> None:
     south._seal(b"MSG", b"C", 500, bytes(100), through.pair.up)
     through.pump()
     assert through.inspector.deadline() == 10.0
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_never_of_a_subtree_that_nobody_browsed(when: str) -> None:
+    """Nothing can be asked on this channel, so everything may lie below what policy names."""
+    watched = Watched()
+    root = frozenset({Point("opcua", "under nsu=urn:robot:7;s=Cell")})
+    if when == "before":
+        watched.points = root
+    through = Through(watched=watched)
+    through.policy.nevers = tuple(parse_never({"write": ["under nsu=urn:robot:7;s=Cell"]}, complain))
+    through.session()
+    watched.points = root
+    if when == "after":
+        through.inspector.decide_again(through.now, through.out)
+    through.write(5)
+    assert through.ended_with() and not through.reached
+
+
+def test_one_that_it_read_again_changes_what_items_mean() -> None:
+    through = Through({**RULE, "subscribe": "all"}).session()
+    through.say(CreateSubscriptionRequest(through.header(), 1.0, 1, 1, 0, True, 0))
+    session = next(iter(through.inspector._sessions._memory.sessions.values()))
+    before = session.surveyed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.opcua.test_signed.NAMESPACES", (NAMESPACES[0], NAMESPACES[2], NAMESPACES[1]))
+        through.read(NodeId.numeric(0, 2255))
+    assert session.surveyed == before + 1
