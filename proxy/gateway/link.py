@@ -570,8 +570,9 @@ class Link:
         self._read_if_wanted()
 
     def _read_if_wanted(self) -> None:
-        """While the link is open: not what nobody could take, and nothing behind a held act."""
-        if self._phase is Phase.OPEN:
+        """While the link is open, or has an inspector to say who it is to: not what nobody could take, and nothing
+        behind a held act."""
+        if self._phase is Phase.OPEN or (self._phase is Phase.HANDSHAKE and self._open is not None):
             self._read(not (self._input_over or self._later or self._holds or self._clogged or self._choked))
 
     def _read(self, on: bool) -> None:
