@@ -59,6 +59,10 @@ class Workplace:
         return self.folder / "robot-received.jsonl"
 
     @property
+    def records(self) -> tuple[Path, ...]:
+        return self.record, self.uns_record, self.robot_record
+
+    @property
     def plc(self) -> tuple[str, int]:
         return _served(self.site, PLC)
 

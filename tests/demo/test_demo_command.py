@@ -178,6 +178,11 @@ def test_it_goes_on_until_it_is_interrupted_and_leaves_nobody_behind(tmp_path: P
         )
         assert answer.stdout.splitlines()[0].startswith("00 01 00 00 00 0d 01 03 0a"), answer.stderr
         assert answer.stdout.splitlines()[1] == "00 02 00 00 00 03 01 86 01"
+        robot = subprocess.run(
+            [sys.executable, str(folder / "read_robot.py")], capture_output=True, text=True, timeout=20
+        )
+        assert robot.stdout.splitlines()[0] == "12.5", robot.stderr
+        assert "BadUserAccessDenied" in robot.stdout.splitlines()[1]
         wait_until(lambda: b"yours: scada: refused BH-1201" in output.read_bytes(), 20, "the stranger is seen")
         child.send_signal(signal.SIGINT)
         assert child.wait(30) == 0, output.read_text()
