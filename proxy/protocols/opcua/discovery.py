@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from proxy.protocols.opcua.north_opening import Openings
 from proxy.protocols.opcua.security.certificates import Peer
 from proxy.protocols.opcua.security.policies import BY_NAME, Mode
 from proxy.protocols.opcua.services.discovery import (
@@ -33,16 +34,21 @@ SERVER = 0
 """ApplicationType of a server alone."""
 ANONYMOUS, USERNAME = 0, 1
 TOKEN_KINDS = {"anonymous": ANONYMOUS, "username": USERNAME}
+PROOFS, PROOFS_PER_SECOND = 512.0, 40.0
+"""What sessions may cost our private key: so many of one client at once, and then so many a second (T47). A client with
+100 sessions has 200 when it comes back."""
 _URL = re.compile(r"opc\.tcp://(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.%]{2,45}\])(?::[0-9]{1,5})?(?:/[!-~]{0,1024})?")
 
 
 class Front:
-    """One listener as its clients see it. ``name`` is the operator's; ``own``: None where there is no security."""
+    """One listener as its clients see it. ``name`` is the operator's; ``own``: None where there is no security.
+    ``proofs``: how often each client may put us to our private key."""
 
     def __init__(self, listener: OpcUaListener, name: str, own: OwnCertificate | None) -> None:
         self._listener = listener
         self._own = own
         self._name = name
+        self.proofs = Openings(PROOFS, PROOFS_PER_SECOND)
         self.uri = _uri_of(own) or f"urn:bulkhead:{name}"
 
     @property

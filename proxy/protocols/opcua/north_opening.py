@@ -30,15 +30,17 @@ class Openings:
     of its owner alone.
     """
 
-    __slots__ = ("_left",)
+    __slots__ = ("_left", "_most", "_rate")
 
-    def __init__(self) -> None:
+    def __init__(self, most: float = OPENINGS, rate: float = OPENINGS_PER_SECOND) -> None:
+        self._most = most
+        self._rate = rate
         self._left: dict[bytes, tuple[float, float]] = {}
 
     def take(self, thumbprint: bytes, now: float) -> bool:
         """False: spent. ``now`` is monotonic seconds."""
-        left, then = self._left.pop(thumbprint, (OPENINGS, now))
-        left = min(left + (now - then) * OPENINGS_PER_SECOND, OPENINGS)
+        left, then = self._left.pop(thumbprint, (self._most, now))
+        left = min(left + (now - then) * self._rate, self._most)
         enough = left >= 1
         self._left[thumbprint] = (left - enough, now)
         if len(self._left) > MOST:

@@ -43,7 +43,7 @@ class Waiting:
 
 @dataclass(slots=True)
 class NorthState:
-    """``channel``: the `Sessions` of the channel that the session is on, None when that is gone. ``nonce``: the last
+    """``channel``: what stands for the channel that the session is on, None when that is gone. ``nonce``: the last
     that we gave the client, to be signed once. ``user``: None for an anonymous one. ``active``: a user was accepted.
     ``changing``: so many requests for another user are on their way, and nobody knows for whom the server acts.
     ``points``: continuation points of Browse, oldest first; ``pages``: of HistoryRead, with the node of each."""

@@ -70,12 +70,14 @@ class Sessions:
         self._own = own
         self._renewed = renewed
         self.settled = False
+        self.place = object()
+        """What stands for this channel in a session, which outlives it."""
         self._creating = 0
 
     def mine(self) -> list[tuple[Session, NorthState]]:
         """All that are on this channel."""
         found = ((session, north_of(session)) for session in self._talk.memory.sessions.values())
-        return [(session, north) for session, north in found if north is not None and north.channel is self]
+        return [(session, north) for session, north in found if north is not None and north.channel is self.place]
 
     def active(self) -> bool:
         """Some session on this channel has a user. ``settled`` is what was so when that was asked last."""
@@ -85,7 +87,7 @@ class Sessions:
     def has(self, session: Session) -> bool:
         """It is on this channel and may be used. As `of`, which says why not."""
         north = session.north
-        return isinstance(north, NorthState) and north.channel is self and north.active and not north.changing
+        return isinstance(north, NorthState) and north.channel is self.place and north.active and not north.changing
 
     def of(self, ask: Ask) -> bool:
         """Finds the session that the request names, and answers it if it may not be used here: a token is worth
@@ -93,7 +95,7 @@ class Sessions:
         talk = self._talk
         session = talk.memory.find(ask.header.authentication_token)
         north = None if session is None else north_of(session)
-        if session is None or north is None or north.channel is not self:
+        if session is None or north is None or north.channel is not self.place:
             talk.refused(Reason.CHANNEL_REFUSED, _name(ask), "a session token that is not of this channel")
             talk.fault(ask, status.BAD_SESSION_ID_INVALID)
             return False
@@ -119,6 +121,8 @@ class Sessions:
         request, talk = ask.request, self._talk
         if not isinstance(request, CreateSessionRequest):
             raise TypeError("not a CreateSession")
+        if not self._may_prove(ask):
+            return
         code = self._create_fault(request)
         if code is not None:
             talk.refused(Reason.CHANNEL_REFUSED, _name(ask), f"the client does not fit its channel ({code:#010x})")
@@ -138,6 +142,16 @@ class Sessions:
 
         self._creating += 1
         talk.forward(ask, CreateSessionResponse, Then(created, failed), encode(onward))
+
+    def _may_prove(self, ask: Ask) -> bool:
+        """Our key signs in CreateSession, and decrypts the password in ActivateSession: each client has so much of it."""
+        talk, owner = self._talk, self._owner()
+        whose = owner.certificate or repr(owner.names).encode()
+        if self._own is None or self._front.proofs.take(whose, talk.now):
+            return True
+        talk.refused(Reason.OVERLOAD, _name(ask), "too many signatures and passwords of one client")
+        talk.fault(ask, status.BAD_TCP_SERVER_TOO_BUSY)
+        return False
 
     def _full(self, ask: Ask, why: str) -> None:
         self._talk.refused(Reason.SESSION_LIMIT, "CreateSession", why)
@@ -177,7 +191,7 @@ class Sessions:
             self._full(ask, f"more than {MOST_OF_ONE} sessions of one client")
             return None
         nonce = talk.client.entropy(NONCE)
-        session.north = NorthState(self._owner(), self, nonce)
+        session.north = NorthState(self._owner(), self.place, nonce)
         told = replace(
             response,
             server_nonce=nonce,
@@ -213,6 +227,8 @@ class Sessions:
             talk.refused(Reason.CHANNEL_REFUSED, _name(ask), "a session of another client, or of none")
             talk.fault(ask, status.BAD_SESSION_ID_INVALID)
             return
+        if not self._may_prove(ask):
+            return
         if not self._signed(request.client_signature, north.nonce):
             talk.refused(Reason.CHANNEL_REFUSED, _name(ask), "the signature does not prove the client's key")
             talk.fault(ask, status.BAD_APPLICATION_SIGNATURE_INVALID)
@@ -221,7 +237,7 @@ class Sessions:
         if isinstance(user, int):
             talk.refused(Reason.CHANNEL_REFUSED, _name(ask), "the user's token is refused")
             talk.fault(ask, user)
-        elif north.active and north.channel is not self and user.name != north.user:
+        elif north.active and north.channel is not self.place and user.name != north.user:
             talk.refused(Reason.CHANNEL_REFUSED, _name(ask), "another user on another channel")
             talk.fault(ask, status.BAD_IDENTITY_TOKEN_REJECTED)
         else:
@@ -285,10 +301,10 @@ class Sessions:
         if response.header.service_result >= status.BAD:
             talk.fault(ask, response.header.service_result)
             return None
-        changed = not north.active or north.user != user.name or north.channel is not self
-        if north.channel is not self:
+        changed = not north.active or north.user != user.name or north.channel is not self.place
+        if north.channel is not self.place:
             north.waiting = Waiting()
-        north.channel, north.user, north.active = self, user.name, True
+        north.channel, north.user, north.active = self.place, user.name, True
         north.nonce = talk.client.entropy(NONCE)
         talk.channel.in_session = self.settled = True
         if changed:
@@ -310,7 +326,7 @@ class Sessions:
         talk = self._talk
         session = talk.memory.find(ask.header.authentication_token)
         north = None if session is None else north_of(session)
-        if session is None or north is None or north.channel is not self:
+        if session is None or north is None or north.channel is not self.place:
             talk.fault(ask, status.BAD_SESSION_ID_INVALID)
             return
         north.active = False

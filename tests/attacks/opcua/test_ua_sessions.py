@@ -3,6 +3,8 @@ T22; protocols.md 4.7)."""
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ from proxy.protocols.opcua.conversation import NUMBER
 from proxy.protocols.opcua.decode import encode, make_extension
 from proxy.protocols.opcua.memory import Memory
 from proxy.protocols.opcua.node_id import ExpandedNodeId
+from proxy.protocols.opcua.security.policies import BY_NAME as Policies
 from proxy.protocols.opcua.services import subscription as s
 from proxy.protocols.opcua.services.attribute import ReadRequest, ReadResponse, ReadValueId, WriteRequest, WriteValue
 from proxy.protocols.opcua.services.fault import ServiceFault
@@ -33,6 +36,7 @@ from proxy.protocols.opcua.services.view import (
     TranslateBrowsePathsToNodeIdsResponse,
 )
 from proxy.protocols.opcua.values import DataValue, QualifiedName, Variant
+from tests.opcua.channel_world import SERVER, own
 from tests.opcua.inspector_world import Policy, World, robot
 
 if TYPE_CHECKING:
@@ -288,3 +292,33 @@ def test_a_hidden_node_looks_like_one_that_is_not_there() -> None:
     request = TranslateBrowsePathsToNodeIdsRequest(world.header(token), (path, path))
     hidden, missing = world.ask(request, TranslateBrowsePathsToNodeIdsResponse).results or ()
     assert (hidden.status_code, hidden.targets or ()) == (missing.status_code, missing.targets or ())
+
+
+def test_a_session_does_not_keep_the_link_that_broke() -> None:
+    """A reset tells the inspector nothing. Its verdicts would stay with each session that may come back (T43)."""
+    world = World(Policy.of(ALL), server)
+    token = world.session()
+    world.ask(read(world, token), ReadResponse)
+    session, gone = world.memory.find(token), weakref.ref(world.inspector)
+    assert session is not None
+    session.holder = None
+    del world
+    gc.collect()
+    assert gone() is None
+
+
+def test_passwords_that_cost_an_rsa_decryption_are_counted() -> None:
+    """2 ms each with 2048 bits, 20 with 4096: a client that guesses takes everybody's time (T47)."""
+    world = World(Policy.of(ALL), server)
+    token = world.created().authentication_token
+    sessions = world.inspector._sessions
+    sessions._own = sessions._front._own = own(SERVER)
+    told = UserNameIdentityToken("username", "root", bytes(256), Policies["Basic256Sha256"].encryption_uri)
+    answers = [
+        world.ask(world.activation(token, make_extension(told)), ServiceFault).header.service_result for _ in range(600)
+    ]
+    assert answers[0] == status.BAD_IDENTITY_TOKEN_REJECTED
+    assert answers.count(status.BAD_TCP_SERVER_TOO_BUSY) >= 80
+    world.now += 10.0
+    answer = world.ask(world.activation(token, make_extension(told)), ServiceFault)
+    assert answer.header.service_result == status.BAD_IDENTITY_TOKEN_REJECTED
