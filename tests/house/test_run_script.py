@@ -147,7 +147,18 @@ def test_tests_add_the_dev_lock(machine: Machine) -> None:
 def test_a_bare_test_run_uses_both_cores_and_words_decide_otherwise(machine: Machine) -> None:
     machine.python()
     machine.run("test")
-    assert machine.calls[-1] == "python -m pytest -n 2 --dist loadfile"
+    assert machine.calls[-1] == "python -m pytest -n 2 --dist loadfile --no-loadscope-reorder"
+
+
+def test_byte_code_of_a_test_run_is_kept_beside_no_source(machine: Machine) -> None:
+    """Each start of the program, and there are hundreds, would compile it anew."""
+    machine.python()
+    machine.run("demo")
+    (machine.checkout / ".venv/bin/python").write_text(
+        '#!/bin/sh\necho "${PYTHONDONTWRITEBYTECODE-}" >>"$CALLS"\n' + 'echo "$PYTHONPYCACHEPREFIX" >>"$CALLS"\n'
+    )
+    machine.run("test", "-k", "locks", PYTHONDONTWRITEBYTECODE="1")
+    assert machine.calls[-2:] == ["", str(machine.checkout / ".venv/.bytecode")]
 
 
 def test_a_bench_is_a_module_of_the_checkout(machine: Machine) -> None:
