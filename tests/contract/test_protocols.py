@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-import yaml
 
 from proxy import protocols
 from proxy.core.names import Names
@@ -25,6 +24,7 @@ from proxy.protocols.base import Effects, UpstreamEffects, UpstreamState
 from proxy.protocols.relay import RelayUpstream
 from tests.modbus.harness import ref
 from tests.support.setting import FakeSetting, client, far
+from tests.support.tables import table
 
 if TYPE_CHECKING:
     from proxy.core.action import Action, Target
@@ -45,7 +45,7 @@ class Sample:
         self.name = name
         self.spec: ProtocolSpec = importlib.import_module(f"proxy.protocols.{name}").PROTOCOL
         file = Path(__file__).resolve().parents[1] / "vectors" / name / "contract.yaml"
-        self.given: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+        self.given: dict[str, Any] = table(file)
         self.names = Names(**self.given.get("names", {}))
         """Whose client it is, for protocols that ask."""
         parsed = self.spec.parse_rule(self.given["rule"], must_not_report)

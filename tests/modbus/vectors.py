@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+
+from tests.support.tables import table
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors" / "modbus"
 
 
 def load(name: str) -> list[dict[str, Any]]:
     """The vectors of one file, each a mapping with a unique `name` and the `clause` it stands for."""
-    document = yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8"))
+    document = table(FOLDER / f"{name}.yaml")
     vectors: list[dict[str, Any]] = document["vectors"]
     names = [vector["name"] for vector in vectors]
     twice = {each for each in names if names.count(each) > 1}

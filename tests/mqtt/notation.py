@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tests.support.tables import table
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors" / "mqtt"
 
@@ -60,7 +60,7 @@ def varint(value: int) -> bytes:
 
 def load(name: str) -> list[dict[str, Any]]:
     """The vectors of `tests/vectors/mqtt/<name>.yaml`, each a mapping with a unique `name` and its `clause`."""
-    document = yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8"))
+    document = table(FOLDER / f"{name}.yaml")
     vectors: list[dict[str, Any]] = document["vectors"]
     names = [vector["name"] for vector in vectors]
     twice = {each for each in names if names.count(each) > 1}

@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tests.support.tables import table
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors" / "opcua"
 PIECES = {
@@ -42,7 +42,7 @@ _TOKEN = re.compile(
 
 def load(name: str) -> list[dict[str, Any]]:
     """The vectors of a file."""
-    vectors: list[dict[str, Any]] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["vectors"]
+    vectors: list[dict[str, Any]] = table(FOLDER / f"{name}.yaml")["vectors"]
     return vectors
 
 

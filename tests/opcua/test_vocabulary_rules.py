@@ -18,6 +18,7 @@ from proxy.protocols.opcua.targets import Forbidden, Nodes, OpcUaTarget, Session
 from proxy.protocols.opcua.texts import parse_actions
 from tests.mqtt.reports import Reports
 from tests.site.json_schema import faults
+from tests.support.tables import table
 
 
 def rule(section: object) -> tuple[OpcUaTarget, ...]:
@@ -39,7 +40,7 @@ def admitted(targets: tuple[OpcUaTarget, ...], question: str) -> bool:
     return all(any(target.admits(act) for target in targets) for act in parse_actions(question))
 
 
-MEANING = yaml.safe_load(Path(__file__).with_name("vocabulary_meaning.yaml").read_text())
+MEANING = table(Path(__file__).with_name("vocabulary_meaning.yaml"))
 RULES, NEVERS = MEANING["rules"], MEANING["nevers"]
 
 

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.site.folder import CONFIG, FULL, PARISH, SOUND, STAFF, TOWER, Files, changed, lines, load
+from tests.support.tables import table
 
 BASES: Mapping[str, Mapping[str, str]] = {"mistakes.yaml": SOUND, "mistakes_policy.yaml": FULL}
 MISTAKES: list[dict[str, Any]] = [
-    {**case, "base": base}
-    for name, base in BASES.items()
-    for case in yaml.safe_load(Path(__file__).with_name(name).read_text("utf-8"))
+    {**case, "base": base} for name, base in BASES.items() for case in table(Path(__file__).with_name(name))
 ]
 
 
