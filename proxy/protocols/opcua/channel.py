@@ -141,20 +141,21 @@ class Channel:
         except Halt as halt:
             self._break(halt.broke, out)
             events.append(halt.broke)
-        self._keep(source, at, now)
+        if at < len(data) or source is not data or self._assembly.started or self.over:
+            self._keep(source, at, now)  # else nothing is left, and nothing has begun
         return events
 
     def send(self, request_id: int, body: bytes, out: bytearray) -> bool:
         """As a message in as many chunks as it takes. False, and nothing sent, if the peer said it takes no such."""
-        limits = self._limits
-        chunks = count(len(body), self._room) if self._room else 0
-        if self.over or self._token is None or (limits.message and len(body) > limits.message):
+        token, limits = self._token, self._limits
+        if self.over or token is None or (limits.message and len(body) > limits.message):
             return False
-        if limits.chunks and chunks > limits.chunks:
-            return False
-        if chunks == 1:
-            self._seal(b"MSG", b"F", request_id, body, out)
+        if len(body) <= self._room:
+            self._sent = number = after(self._sent)
+            out += token.seal(b"MSG", b"F", self.channel_id, number, request_id, body)
             return True
+        if limits.chunks and count(len(body), self._room) > limits.chunks:
+            return False
         for chunk, part in split(body, self._room):
             self._seal(b"MSG", chunk, request_id, part, out)
         return True
@@ -195,11 +196,14 @@ class Channel:
             raise Halt(status.BAD_TCP_SECURE_CHANNEL_UNKNOWN, "a chunk of another channel")
         if number != token.id or now >= token.ends:
             token = self._token_of(number, now)
-        plain = token.open(frame)
+        plain = token.open(frame) if token.secures else frame
         if plain is None:
             raise Halt(status.BAD_SECURITY_CHECKS_FAILED, "a chunk that its token does not secure")
         sequence, request = PLACE.unpack_from(plain, 16)
-        self._number(sequence)
+        if sequence - 1 != self._heard:
+            self._number(sequence)
+        else:
+            self._heard = sequence
         if token is not self._token or self._previous is not None:
             self._used(token)
         body = self._assembly.take(plain[3:4], request, plain[HEADERS:], self._bounds)

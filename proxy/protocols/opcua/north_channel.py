@@ -143,7 +143,8 @@ class NorthChannel(Channel):
         kind = frame[:3]
         if kind == b"MSG" and self._token is not None:
             said = self._chunk(frame, now)
-            self._prove(events)
+            if self._unproved is not None:
+                self._prove(events)
             if said is not None:
                 events.append(said)
         elif kind == b"HEL" and self.hello is None:

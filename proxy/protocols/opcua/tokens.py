@@ -41,6 +41,7 @@ class Token:
         "expires",
         "id",
         "life",
+        "secures",
     )
 
     def __init__(self, number: int, mode: Mode, ours: SymmetricKeys, theirs: SymmetricKeys, life: float, now: float):
@@ -48,7 +49,7 @@ class Token:
         self.life = life
         self.expires = now + life
         self.ends = now + life * GRACE
-        self._signed = mode is not Mode.NONE
+        self._signed = self.secures = mode is not Mode.NONE
         self._encrypted = mode is Mode.SIGN_AND_ENCRYPT
         if self._signed:
             self._signer = Signer(ours.signing)
