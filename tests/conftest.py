@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.campaign import TIMEOUT, Campaigns, needed, set_hypothesis_profiles
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from tests.support.order import longest_first
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     set_hypothesis_profiles(Campaigns(config.getoption("--campaign")))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     campaigns = Campaigns(config.getoption("--campaign"))
     for item in items:
         missing = needed(item) - campaigns.names
@@ -36,6 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
             item.add_marker(pytest.mark.skip(reason=f"runs with --campaign {' --campaign '.join(sorted(missing))}"))
         if any(mark.args[0] in campaigns.names for mark in item.iter_markers() if mark.name in ("campaign", "grows")):
             item.add_marker(pytest.mark.timeout(TIMEOUT))
+    items[:] = longest_first(items, Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")
