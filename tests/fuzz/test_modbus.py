@@ -1,6 +1,6 @@
 """Mutation fuzz of the Modbus machines: any input has one of the documented outcomes, in little time and memory.
 
-A push runs 100,000 inputs of clients and 100,000 of devices in 20 shards; ``--campaign fuzz`` runs ten times as many.
+A push runs 50,000 inputs of clients and 50,000 of devices in 20 shards; ``--campaign fuzz`` runs a million of each.
 An input is named by its shard and number; `tests/fuzz/corpus/modbus` holds the seeds and every past failure.
 """
 
@@ -32,7 +32,7 @@ ASKS = {path.name.removesuffix(".asks.bin"): path.read_bytes() for path in sorte
 ANSWERS = {name: (CORPUS / f"{name}.answers.bin").read_bytes() for name in ASKS}
 STREAMS = [*CLIENTS.values(), *ASKS.values()]
 SHARDS = 20
-PUSH, FULL = 5_000, 50_000
+PUSH, FULL = 2_500, 50_000
 """Inputs per shard and side."""
 SLOWEST = 0.1
 """Seconds of one thread's CPU that an input may take."""
