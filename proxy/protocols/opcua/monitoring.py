@@ -19,6 +19,7 @@ from proxy.protocols.opcua.decode import decode, decode_inner, encode, make_exte
 from proxy.protocols.opcua.itemwise import MOST_ITEMS, Found, Service, handle, record
 from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.north_state import north_of
+from proxy.protocols.opcua.notices import handles_of
 from proxy.protocols.opcua.services.monitor import (
     CreateMonitoredItemsRequest,
     CreateMonitoredItemsResponse,
@@ -372,12 +373,24 @@ def _not_published(waiting: Waiting) -> None:
 
 def _published(talk: Conversation, ask: Ask, waiting: Waiting, body: bytes) -> bytes | None:
     waiting.publish -= 1
+    if _all_may_be_told(ask, body):
+        return body
     response = decode(body)
     if not isinstance(response, PublishResponse):
         talk.fault(ask, status.BAD_UNKNOWN_RESPONSE)
         return None
     message = _told(talk, ask, response.subscription_id, response.notification_message)
     return body if message is response.notification_message else encode(replace(response, notification_message=message))
+
+
+def _all_may_be_told(ask: Ask, body: bytes) -> bool:
+    """Values alone, each of an item that may be told: most notifications are so, and need not be decoded."""
+    session, north = ask.held_by
+    found = handles_of(body)
+    subscription = None if found is None else north.subscriptions.get(found[0])
+    if found is None or subscription is None or subscription.surveyed != session.surveyed:
+        return False
+    return all(map(subscription.may_tell, found[1]))
 
 
 def _republished(talk: Conversation, ask: Ask, subscription: int, body: bytes) -> bytes | None:
