@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.protocols.opcua.globs import glob, glob_within, globs_meet
+from proxy.core.globs import glob, glob_within, globs_meet
 from proxy.protocols.opcua.node import ALL, UA, Node, NodePattern, key_of, node_of, parse_node
 from proxy.protocols.opcua.patterns import parse_pattern
 from tests.opcua.vocabulary_world import KNOWN, NODES, PATTERNS, ROOT, A, B, nodes

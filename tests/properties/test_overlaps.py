@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.core.globs import glob
 from proxy.core.names import Names
 from proxy.protocols.modbus.actions import Call, Span
 from proxy.protocols.modbus.targets import Functions
 from proxy.protocols.mqtt.actions import Connect, Message, Subscription
 from proxy.protocols.mqtt.beyond import beyond
-from proxy.protocols.mqtt.filters import glob
 from proxy.protocols.mqtt.meeting import shortest
 from proxy.protocols.mqtt.rules import parse_never, parse_rule
 from tests.modbus.harness import targets

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from proxy.core.globs import glob
+
 if TYPE_CHECKING:
     from proxy.core.names import Names
 
@@ -168,25 +170,8 @@ def fill(text: str, names: Names) -> str | None:
     return text
 
 
-def glob(pattern: str, text: str) -> bool:
-    """``*`` stands for any characters, none included. Linear in ``text`` (T44)."""
-    head, *middle = pattern.split("*")
-    if not middle:
-        return pattern == text
-    tail = middle.pop()
-    if len(text) < len(head) + len(tail) or not text.startswith(head) or not text.endswith(tail):
-        return False
-    at, end = len(head), len(text) - len(tail)
-    for piece in middle:
-        at = text.find(piece, at, end)
-        if at < 0:
-            return False
-        at += len(piece)
-    return True
-
-
 def glob_within(inner: str, outer: str) -> bool:
-    """Whatever fits the pattern ``inner`` fits ``outer``. May err towards False."""
+    """As `proxy.core.globs.glob_within`, of patterns that may have placeholders. May err towards False."""
     return inner == outer or outer == "*" or ("*" not in inner and "{" not in inner and glob(outer, inner))
 
 

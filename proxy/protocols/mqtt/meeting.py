@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.protocols.mqtt.filters import Filter, glob, overlaps
+from proxy.core.globs import glob
+from proxy.protocols.mqtt.filters import Filter, overlaps
 from proxy.protocols.mqtt.ids import MOST_ID, is_plain
 
 Names = frozenset[str] | None

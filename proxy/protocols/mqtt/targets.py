@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from proxy.core.globs import glob
 from proxy.protocols.mqtt.actions import CONNECT, VERSION_OF, Connect, Message, Subscription, word
-from proxy.protocols.mqtt.filters import DEVICE, Extent, Filter, contains, fill, glob, glob_within, overlaps
+from proxy.protocols.mqtt.filters import DEVICE, Extent, Filter, contains, fill, glob_within, overlaps
 from proxy.protocols.mqtt.ids import is_plain
 from proxy.protocols.mqtt.meeting import groups_meet, names_meet, topics_meet, users_meet
 

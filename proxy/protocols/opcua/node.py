@@ -13,7 +13,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
-from proxy.protocols.opcua.globs import glob, glob_within, globs_meet
+from proxy.core.globs import glob, glob_within, globs_meet
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from proxy.core.globs import glob, glob_within, globs_meet
 from proxy.protocols.opcua.actions import MODES
-from proxy.protocols.opcua.globs import glob, glob_within, globs_meet
 from proxy.protocols.opcua.words import word
 
 ANONYMOUS = "anonymous"

@@ -1,4 +1,4 @@
-"""Texts with ``*``, which stands for any characters, none included: in string identifiers and user names of rules."""
+"""Patterns of names in rules: ``*`` stands for any characters, none included; nothing else is special."""
 
 from __future__ import annotations
 
