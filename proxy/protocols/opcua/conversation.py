@@ -46,6 +46,7 @@ ACCESS_DENIED = status.BAD_USER_ACCESS_DENIED
 
 NUMBER = Layout("<I")
 """What a message to or from the upstream begins with: the number by which we know the request."""
+_LOOK = NUMBER.pack(0)
 _HEAD = Layout("<QII")
 """Of a response, behind its type: timestamp, handle, service result."""
 _BODY = 4
@@ -207,7 +208,8 @@ class Conversation:
 
     def look_again(self) -> None:
         """A namespace index that nobody knows: the server may have added one since (`device`)."""
-        self.effects.upstream.append(NUMBER.pack(0))
+        if self.effects.upstream[-1:] != [_LOOK]:
+            self.effects.upstream.append(_LOOK)
 
     def answered(self, message: bytes) -> None:
         """A message of the upstream: the answer to one request."""

@@ -89,11 +89,19 @@ def create_subscription(talk: Conversation, ask: Ask) -> None:
         response = decode(body)
         if isinstance(response, CreateSubscriptionResponse) and response.header.service_result < status.BAD:
             made = Subscription(response.subscription_id, session.surveyed)
+            _is_new(talk, made.id)
             north.subscriptions[made.id] = made
         return body
 
     waiting.subscriptions += 1
     talk.forward(ask, CreateSubscriptionResponse, Then(created, failed))
+
+
+def _is_new(talk: Conversation, id: int) -> None:
+    """Ids are unique in a server (Part 4, 5.14.2): whoever has this one has it from before the server restarted."""
+    for other in talk.memory.sessions.values():
+        if (theirs := north_of(other)) is not None:
+            theirs.subscriptions.pop(id, None)
 
 
 def with_one(talk: Conversation, ask: Ask) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from proxy.core.names import Names
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.conversation import NUMBER
 from proxy.protocols.opcua.decode import decode_inner, encode, make_extension
@@ -16,7 +17,7 @@ from proxy.protocols.opcua.services import filters as f
 from proxy.protocols.opcua.services import history as h
 from proxy.protocols.opcua.services import monitor as mon
 from proxy.protocols.opcua.services import subscription as s
-from proxy.protocols.opcua.services.attribute import ReadValueId
+from proxy.protocols.opcua.services.attribute import ReadRequest, ReadValueId
 from proxy.protocols.opcua.services.messages import Request, ResponseHeader
 from proxy.protocols.opcua.values import DataValue, ExtensionObject, QualifiedName, Variant
 from tests.opcua.inspector_world import Policy, World, complain, robot
@@ -263,3 +264,35 @@ class TestHistory:
         wanted = h.HistoryReadValueId(robot("Speed"), None, QualifiedName(0, None), None)
         world.say(h.HistoryReadRequest(world.header(token), unknown, 2, False, (wanted,)))
         assert not any(isinstance(one, h.HistoryReadRequest) for one in world.reached)
+
+
+def test_a_number_that_the_server_gives_again_is_no_longer_the_one_before() -> None:
+    """It restarted, and counts from the beginning. To the server we are one client, so it would let anybody of ours
+    have what now is somebody else's."""
+    memory = Memory()
+    one = World(Policy.of(BOTH), server, memory=memory)
+    old = one.session()
+    id = subscription(one, old)
+    monitor(one, old, id, "Speed", 6)
+    one.inspector.eof(one.now, one.out)
+    other = World(Policy.of(BOTH), server, memory=memory, names=Names("scada"))
+    other._tokens = 500
+    theirs = other.session()
+    assert subscription(other, theirs) == id
+    back = World(Policy.of(BOTH), server, memory=memory)
+    back._tokens = 900
+    token = back.session()
+    back.say(s.TransferSubscriptionsRequest(back.header(token), (id,), False))
+    assert not any(isinstance(request, s.TransferSubscriptionsRequest) for request in back.reached)
+
+
+def test_an_unknown_index_asks_once() -> None:
+    """1,000 items of one request are one reason to read the NamespaceArray again."""
+    world = World(Policy.of(BOTH), server)
+    token = world.session()
+    seen: list[bytes] = []
+    serve = world._serve
+    world._serve = lambda message: (seen.append(message), serve(message))[1]  # type: ignore[method-assign, func-returns-value]
+    wanted = tuple(ReadValueId(NodeId.string(9, f"n{one}"), 13, None, QualifiedName(0, None)) for one in range(50))
+    world.say(ReadRequest(world.header(token), 0.0, 3, wanted))
+    assert seen == [bytes(4)]
