@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from proxy.protocols.opcua.node import key_of
-from proxy.protocols.opcua.node_id import BYTE_STRING, GUID, STRING, Guid, NodeId
+from proxy.protocols.opcua.namespaces import NAMESPACE_ARRAY
 from proxy.protocols.opcua.services.attribute import ReadRequest, ReadValueId
 from proxy.protocols.opcua.services.discovery import ApplicationDescription
 from proxy.protocols.opcua.services.monitor import (
@@ -30,11 +29,10 @@ from proxy.protocols.opcua.services.subscription import (
 from proxy.protocols.opcua.values import ExtensionObject, LocalizedText, QualifiedName
 
 if TYPE_CHECKING:
-    from proxy.protocols.opcua.node import Node
+    from proxy.protocols.opcua.node_id import NodeId
     from proxy.protocols.opcua.services.messages import RequestHeader
 
 VALUE = 13
-NAMESPACE_ARRAY = NodeId.numeric(0, 2255)
 QUEUE = 100
 """Values of one node that the server keeps between two notifications; the oldest goes first, and says so."""
 MOST_AT_ONCE = 1000
@@ -49,19 +47,6 @@ _CLIENT = 1
 _SOURCE_AND_SERVER, _BOTH = 2, 2
 _REPORTING = 2
 _NO_SIGNATURE = SignatureData(None, None)
-
-
-def node_id(node: Node, namespaces: Sequence[str]) -> NodeId | None:
-    """As the server with these ``namespaces`` calls it; None if it has no such namespace."""
-    key = key_of(node, namespaces)
-    if key is None:
-        return None
-    index, kind, identifier = key
-    if isinstance(identifier, int):
-        return NodeId.numeric(index, identifier)
-    if isinstance(identifier, str):
-        return NodeId(index, identifier, STRING)
-    return NodeId(index, Guid(identifier), GUID) if kind == "g" else NodeId(index, identifier, BYTE_STRING)
 
 
 def create_session(header: RequestHeader, url: str, publisher: str, nonce: bytes) -> CreateSessionRequest:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.channel import Broke, Closed, Opened, Said
 from proxy.protocols.opcua.decode import decode_inner
+from proxy.protocols.opcua.namespaces import id_of
 from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.security.policies import NONE, Mode
 from proxy.protocols.opcua.services.attribute import ReadResponse
@@ -213,7 +214,7 @@ class OpcUaSession:
         """CreateMonitoredItems for these; a node in a namespace that the server has not is refused here."""
         wanted: list[tuple[int, NodeId]] = []
         for handle, item in items.items():
-            node = requests.node_id(item.node, self._state.namespaces)
+            node = id_of(item.node, self._state.namespaces)
             if node is None:
                 item.refused = status.BAD_NODE_ID_UNKNOWN
             else:

@@ -17,8 +17,8 @@ from proxy.protocols.opcua.decode import (
     make_extension,
 )
 from proxy.protocols.opcua.services import INNER, SERVICES
-from proxy.protocols.opcua.services.messages import Request
-from proxy.protocols.opcua.spans import SPLIT, Results, join_results, skip_request_header, split_results, type_of
+from proxy.protocols.opcua.services.messages import Request, RequestHeader
+from proxy.protocols.opcua.spans import SPLIT, Results, join_results, split_results, type_of
 from proxy.protocols.opcua.structures import Struct, skipper_of
 from proxy.protocols.opcua.wire import Walk, Writer
 from tests.opcua.codec_strategies import structs
@@ -43,7 +43,7 @@ def test_a_message_comes_back(kind: type[Struct], data: st.DataObject) -> None:
     assert found == message
     assert skipper_of(kind.WIRE)(body, 4, len(body), 0, Walk(kind.STRICT)) == len(body)
     if isinstance(message, Request):
-        at = skip_request_header(body, 4, len(body))
+        at = skipper_of(RequestHeader.WIRE)(body, 4, len(body), 0, Walk(strict=True))
         assert header_of(body) == (kind.ID, message.header, at)
     else:
         assert isinstance(header_of(body), Malformed)

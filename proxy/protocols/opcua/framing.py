@@ -52,11 +52,6 @@ class Header(NamedTuple):
         return _HEADER.pack(*self)
 
 
-def header_at(data: bytes | bytearray, at: int) -> Header:
-    """The header at ``at``; at least eight bytes are there."""
-    return Header(*_HEADER.unpack_from(data, at))
-
-
 def frame_end(data: bytes | bytearray, at: int, limit: int) -> int | None | Malformed:
     """Where the frame that starts at ``at`` ends (exclusive; beyond ``data`` while the rest is still to come).
 

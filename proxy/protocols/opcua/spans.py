@@ -19,18 +19,7 @@ from typing import TYPE_CHECKING, get_type_hints
 from proxy.protocols.opcua import status
 from proxy.protocols.opcua.services import SERVICES
 from proxy.protocols.opcua.services.messages import ResponseHeader
-from proxy.protocols.opcua.skips import (
-    skip_byte_string,
-    skip_count,
-    skip_data_value,
-    skip_diagnostic_info,
-    skip_expanded_node_id,
-    skip_extension_object,
-    skip_node_id,
-    skip_strict_string,
-    skip_string,
-    skip_variant,
-)
+from proxy.protocols.opcua.skips import skip_count, skip_diagnostic_info
 from proxy.protocols.opcua.structures import element_of, skipper_of
 from proxy.protocols.opcua.wire import ELEMENTS, I32, U16, Broken, Malformed, Walk
 
@@ -38,12 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from proxy.protocols.opcua.skips import NestedSkip
-
-__all__ = [
-    "Results", "join_results", "skip_byte_string", "skip_data_value", "skip_diagnostic_info", "skip_expanded_node_id",
-    "skip_extension_object", "skip_node_id", "skip_request_header", "skip_response_header", "skip_string",
-    "skip_variant", "split_results", "type_of",
-]  # fmt: skip
 
 _NULL_ARRAY = b"\xff\xff\xff\xff"
 
@@ -86,13 +69,6 @@ def split_results(body: bytes, most: int = ELEMENTS) -> Results | Malformed:
 def join_results(head: bytes, results: Sequence[bytes] | None, diagnostics: Sequence[bytes] | None) -> bytes:
     """The response with these results: the reverse of `split_results`."""
     return head + _join(results) + _join(diagnostics)
-
-
-def skip_request_header(data: bytes, at: int, end: int) -> int:
-    """Part 4, 7.32. ``at`` is behind the type id: 4 in a message body."""
-    at = skip_node_id(data, at, end) + 16  # timestamp, requestHandle, returnDiagnostics
-    at = skip_strict_string(data, at, end) + 4
-    return skip_extension_object(data, at, end, 0, Walk(True))
 
 
 def skip_response_header(data: bytes, at: int, end: int) -> int:

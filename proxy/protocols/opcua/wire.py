@@ -17,7 +17,7 @@ ELEMENTS = 65_536
 """Array elements of one message, those of arrays inside arrays included, unless the caller of `decode` says less."""
 CUT = "the message ends inside a field"
 
-U16, U32, U64 = Struct("<H"), Struct("<I"), Struct("<Q")
+U16, U32 = Struct("<H"), Struct("<I")
 I32, I64 = Struct("<i"), Struct("<q")
 F64 = Struct("<d")
 
@@ -104,10 +104,6 @@ class Reader:
         if end > self.end:
             raise Broken(CUT)
         value: int = U32.unpack_from(self.data, at)[0]
-        return value
-
-    def u64(self) -> int:
-        value: int = U64.unpack_from(self.data, self._step(8))[0]
         return value
 
     def i32(self) -> int:
@@ -210,9 +206,6 @@ class Writer:
 
     def u32(self, value: int) -> None:
         self.data += U32.pack(value)
-
-    def u64(self, value: int) -> None:
-        self.data += U64.pack(value)
 
     def i32(self, value: int) -> None:
         self.data += I32.pack(value)

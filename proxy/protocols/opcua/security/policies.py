@@ -20,9 +20,6 @@ from proxy.protocols.opcua.security.keys import (
     OAEP_SHA256,
     PKCS1,
     PSS,
-    Decryptor,
-    Encryptor,
-    Signer,
     SymmetricKeys,
     decrypt_blocks,
     encrypt_blocks,
@@ -70,9 +67,6 @@ class Policy:
     def secured(self) -> bool:
         return self.nonce_length > 0
 
-    def key_fits(self, key: RSAPublicKey) -> bool:
-        return MIN_BITS <= key.key_size <= MAX_BITS
-
     def asym_encrypt(self, key: RSAPublicKey, plain: bytes) -> bytes:
         return encrypt_blocks(key, plain, self.oaep, self.overhead)
 
@@ -97,19 +91,6 @@ class Policy:
         signing, encrypting = self.signing_length, self.signing_length + self.encrypting_length
         made = p_sha256(secret, seed, encrypting + BLOCK)
         return SymmetricKeys(made[:signing], made[signing:encrypting], made[encrypting:])
-
-    def sym_sign(self, keys: SymmetricKeys, data: bytes) -> bytes:
-        return Signer(keys.signing).sign(data)
-
-    def sym_verify(self, keys: SymmetricKeys, data: bytes, signature: bytes) -> bool:
-        return Signer(keys.signing).verify(data, signature)
-
-    def sym_encrypt(self, keys: SymmetricKeys, plain: bytes) -> bytes:
-        """``plain`` is whole blocks. A channel keeps an `Encryptor`, which is quicker."""
-        return Encryptor(keys.encrypting, keys.iv).encrypt(plain)
-
-    def sym_decrypt(self, keys: SymmetricKeys, cipher: bytes) -> bytes:
-        return Decryptor(keys.encrypting, keys.iv).decrypt(cipher)
 
 
 _RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
