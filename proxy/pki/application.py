@@ -13,12 +13,22 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from proxy.pki.authority import BACKDATE, AuthorityError, builder_of, certificate_pem, key_pem, subject_of
+from proxy.pki.authority import (
+    BACKDATE,
+    AuthorityError,
+    builder_of,
+    certificate_pem,
+    end_of,
+    issuer_id,
+    key_pem,
+    load_authority,
+    self_signed,
+    subject_of,
+)
 from proxy.pki.leaf import Leaf, check_name
 
 AUTHORITY_BITS = 3072
@@ -97,30 +107,16 @@ class ApplicationAuthority:
         now = now.replace(microsecond=0)
         key = rsa.generate_private_key(65537, bits)
         subject = subject_of(site, "Bulkhead OPC UA authority")
-        builder = builder_of(subject, subject, key.public_key(), now - BACKDATE, now + AUTHORITY_LIFE)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        builder = builder.add_extension(_usage(authority=True), critical=True)
-        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        return cls(site, builder.sign(key, hashes.SHA256()), key)
+        certificate = self_signed(subject, key, _usage(authority=True), now - BACKDATE, now + AUTHORITY_LIFE)
+        return cls(site, certificate, key)
 
     @classmethod
     def load(cls, certificate_pem: bytes, private_key_pem: bytes) -> ApplicationAuthority:
         """From what `create` made. Raises AuthorityError for anything that is not an authority with its own key."""
-        try:
-            certificate = x509.load_pem_x509_certificate(certificate_pem)
-            key = serialization.load_pem_private_key(private_key_pem, password=None)
-            constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-            certificate.verify_directly_issued_by(certificate)
-        except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound, InvalidSignature) as fault:
-            raise AuthorityError(f"not a self-signed OPC UA authority and its key ({type(fault).__name__})") from fault
-        if not constraints.ca or not isinstance(key, rsa.RSAPrivateKey):
+        site, certificate, key = load_authority(certificate_pem, private_key_pem)
+        if not isinstance(key, rsa.RSAPrivateKey):
             raise AuthorityError("not an authority with an RSA key")
-        if key.public_key() != certificate.public_key():
-            raise AuthorityError("the key belongs to another certificate")
-        names = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-        if len(names) != 1:
-            raise AuthorityError("the authority names no site")
-        return cls(str(names[0].value), certificate, key)
+        return cls(site, certificate, key)
 
     def issue(self, application: Application, now: datetime, key: rsa.RSAPrivateKey | None = None) -> ApplicationIssued:
         """Signs a certificate for ``key``, or for a fresh one. It ends with the authority at the latest.
@@ -129,13 +125,10 @@ class ApplicationAuthority:
         """
         application.check()
         now = now.replace(microsecond=0)
-        last = self.certificate.not_valid_after_utc
-        if not self.certificate.not_valid_before_utc <= now < last:
-            raise AuthorityError(f"the authority is valid from {self.certificate.not_valid_before_utc} to {last}")
+        ends = end_of(self.certificate, now, application.life)
         if key is None:
             key = rsa.generate_private_key(65537, application.bits)
         subject = subject_of(self.site, application.name)
-        ends = min(now + application.life, last)
         builder = builder_of(subject, self.certificate.subject, key.public_key(), now - BACKDATE, ends)
         for extension, critical in self._extensions(application, key.public_key()):
             builder = builder.add_extension(extension, critical)
@@ -147,16 +140,12 @@ class ApplicationAuthority:
         now = now.replace(microsecond=0)
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
         builder = builder.last_update(now - BACKDATE).next_update(now + LIST_LIFE)
-        builder = builder.add_extension(self._issuer(), critical=False)
+        builder = builder.add_extension(issuer_id(self.certificate), critical=False)
         builder = builder.add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
         for serial in sorted(set(serials)):
             one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
             builder = builder.add_revoked_certificate(one)
         return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-
-    def _issuer(self) -> x509.AuthorityKeyIdentifier:
-        own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
     def _extensions(self, application: Application, key: rsa.RSAPublicKey) -> list[tuple[x509.ExtensionType, bool]]:
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(application.uri)]
@@ -169,7 +158,7 @@ class ApplicationAuthority:
             (x509.ExtendedKeyUsage(uses), False),
             (x509.SubjectAlternativeName(names), False),
             (x509.SubjectKeyIdentifier.from_public_key(key), False),
-            (self._issuer(), False),
+            (issuer_id(self.certificate), False),
         ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -17,6 +18,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from proxy.pki.leaf import Leaf, check_name
 from proxy.pki.mbaps import ROLE_OID, encode_role
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 AUTHORITY_LIFE = timedelta(days=3650)
 BACKDATE = timedelta(minutes=5)
@@ -55,30 +59,16 @@ class Authority:
         now = now.replace(microsecond=0)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = subject_of(site, "Bulkhead site authority")
-        builder = builder_of(subject, subject, key.public_key(), now - BACKDATE, now + life)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
-        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        return cls(site, builder.sign(key, hashes.SHA256()), key)
+        certificate = self_signed(subject, key, _usage(signs_certificates=True), now - BACKDATE, now + life)
+        return cls(site, certificate, key)
 
     @classmethod
     def load(cls, certificate_pem: bytes, private_key_pem: bytes) -> Authority:
         """From what `create` made. Raises AuthorityError for anything that is not an authority with its own key."""
-        try:
-            certificate = x509.load_pem_x509_certificate(certificate_pem)
-            key = serialization.load_pem_private_key(private_key_pem, password=None)
-            constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-            certificate.verify_directly_issued_by(certificate)
-        except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound, InvalidSignature) as fault:
-            raise AuthorityError(f"not a self-signed authority and its key ({type(fault).__name__})") from fault
-        if not constraints.ca or not isinstance(key, ec.EllipticCurvePrivateKey):
+        site, certificate, key = load_authority(certificate_pem, private_key_pem)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise AuthorityError("not an authority with an EC key")
-        if key.public_key() != certificate.public_key():
-            raise AuthorityError("the key belongs to another certificate")
-        names = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-        if len(names) != 1:
-            raise AuthorityError("the authority names no site")
-        return cls(str(names[0].value), certificate, key)
+        return cls(site, certificate, key)
 
     def issue(self, leaf: Leaf, now: datetime) -> Issued:
         """Signs a certificate for a fresh key. It ends with the authority at the latest.
@@ -87,12 +77,9 @@ class Authority:
         """
         leaf.check()
         now = now.replace(microsecond=0)
-        last = self.certificate.not_valid_after_utc
-        if not self.certificate.not_valid_before_utc <= now < last:
-            raise AuthorityError(f"the authority is valid from {self.certificate.not_valid_before_utc} to {last}")
+        ends = end_of(self.certificate, now, leaf.life)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = subject_of(self.site, leaf.name)
-        ends = min(now + leaf.life, last)
         builder = builder_of(subject, self.certificate.subject, key.public_key(), now - BACKDATE, ends)
         for extension, critical in self._extensions(leaf, key.public_key()):
             builder = builder.add_extension(extension, critical)
@@ -106,14 +93,13 @@ class Authority:
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(leaf.uri(self.site))]
         names += [x509.DNSName(name) for name in leaf.dns]
         names += [x509.IPAddress(ip) for ip in leaf.ips]
-        own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         extensions: list[tuple[x509.ExtensionType, bool]] = [
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (_usage(signs_certificates=False), True),
             (x509.ExtendedKeyUsage(uses), False),
             (x509.SubjectAlternativeName(names), False),
             (x509.SubjectKeyIdentifier.from_public_key(public_key), False),
-            (x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own), False),
+            (issuer_id(self.certificate), False),
         ]
         if leaf.role is not None:
             extensions.append((x509.UnrecognizedExtension(ROLE_OID, encode_role(leaf.role)), False))
@@ -129,6 +115,53 @@ def key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+def self_signed(
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    usage: x509.KeyUsage,
+    begins: datetime,
+    ends: datetime,
+) -> x509.Certificate:
+    """Of an authority below which there is no other."""
+    builder = builder_of(subject, subject, key.public_key(), begins, ends)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(usage, critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+    return builder.sign(key, hashes.SHA256())
+
+
+def load_authority(certificate_pem: bytes, private_key_pem: bytes) -> tuple[str, x509.Certificate, PrivateKeyTypes]:
+    """Its site, certificate and key. Raises AuthorityError for anything that is not an authority with its own key."""
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        key = serialization.load_pem_private_key(private_key_pem, password=None)
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        certificate.verify_directly_issued_by(certificate)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound, InvalidSignature) as fault:
+        raise AuthorityError(f"not a self-signed authority and its key ({type(fault).__name__})") from fault
+    if not constraints.ca:
+        raise AuthorityError("the certificate is not an authority's")
+    if key.public_key() != certificate.public_key():
+        raise AuthorityError("the key belongs to another certificate")
+    names = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    if len(names) != 1:
+        raise AuthorityError("the authority names no site")
+    return str(names[0].value), certificate, key
+
+
+def end_of(authority: x509.Certificate, now: datetime, life: timedelta) -> datetime:
+    """When what it signs now ends: with the authority at the latest. Raises AuthorityError outside its own dates."""
+    first, last = authority.not_valid_before_utc, authority.not_valid_after_utc
+    if not first <= now < last:
+        raise AuthorityError(f"the authority is valid from {first} to {last}")
+    return min(now + life, last)
+
+
+def issuer_id(authority: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    own = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
 
 def subject_of(site: str, name: str) -> x509.Name:
