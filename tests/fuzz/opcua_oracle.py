@@ -57,7 +57,7 @@ class Asked:
 
     def node(self, id: NodeId) -> Node:
         found = node_of(id.key, NAMESPACES)
-        assert found is not None, f"{id}: an index that the server does not have"
+        assert id.namespace < len(NAMESPACES) and found is not None, f"{id}: an index that the server does not have"
         return found
 
     def around(self, node: Node) -> frozenset[Node]:
