@@ -34,6 +34,7 @@ from proxy.protocols.opcua.services.subscription import (
     PublishResponse,
     SubscriptionAcknowledgement,
 )
+from proxy.protocols.opcua.type_ids import prefix
 from proxy.protocols.opcua.values import DataValue, ExtensionObject, QualifiedName, Variant
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ PLAIN = QualifiedName(0, None)
 WRITTEN = tuple(100.0 + number for number in range(8))
 """What a session writes in turn; the device knows each after the first time."""
 _MARK = 1234.5678
-PUBLISHED = bytes((1, 0)) + PublishResponse.ID.to_bytes(2, "little")
+PUBLISHED = prefix(PublishResponse.ID)
 _COUNT = Struct("<i")
 _SUBSCRIPTION = 28
 """Behind type and header of a PublishResponse."""

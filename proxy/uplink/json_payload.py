@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from proxy.protocols.opcua.status import name_of
+from proxy.protocols.opcua.wire import EPOCH
 from proxy.uplink.datatypes import D
-from proxy.uplink.sample import EPOCH_1601
 
 if TYPE_CHECKING:
     from proxy.uplink.datatypes import DataType, Scalar
@@ -54,7 +54,7 @@ def encode(sample: Sample) -> bytes:
 def rfc3339(ticks: int) -> str:
     """UTC, with all seven digits that OPC UA has behind the second; times outside 0001..9999 are cut to the edge."""
     ticks = min(max(ticks, 0), _LATEST)
-    seconds, rest = divmod(ticks - EPOCH_1601, 10_000_000)
+    seconds, rest = divmod(ticks - EPOCH, 10_000_000)
     return f"{_1970 + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{rest:07d}Z"
 
 
@@ -69,7 +69,7 @@ def _value(sample: Sample) -> tuple[object, str]:
 
 def _scalar(value: Scalar, datatype: DataType) -> tuple[object, str]:
     if datatype in (D.DateTime, D.DateTimeArray) and isinstance(value, int):
-        return rfc3339(value * 10_000 + EPOCH_1601), ""
+        return rfc3339(value * 10_000 + EPOCH), ""
     if isinstance(value, float) and not math.isfinite(value):
         return None, "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, bytes):

@@ -11,7 +11,7 @@ from proxy.protocols.opcua.decode import decode, encode
 from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.services.fault import ServiceFault
 from proxy.protocols.opcua.services.messages import RequestHeader, Response
-from proxy.uplink.sample import ticks_of
+from proxy.protocols.opcua.wire import date_time
 
 if TYPE_CHECKING:
     from proxy.protocols.opcua.channel import Said
@@ -50,7 +50,7 @@ class Asking:
     def header(self) -> RequestHeader:
         """With a new handle, which `send` takes for the request's id too."""
         self._ids += 1
-        return RequestHeader.make(self.token, self._ids, timestamp=ticks_of(self._wall()))
+        return RequestHeader.make(self.token, self._ids, timestamp=date_time(self._wall()))
 
     def send(self, request: Struct, answered: Answered, now: float, refused: Refused | None = None) -> None:
         """With the header made last. Without ``refused`` a refusal is the end. ``now`` infinite: it may take ever so

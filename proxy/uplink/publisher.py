@@ -14,11 +14,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.protocols.opcua.status import name_of
+from proxy.protocols.opcua.wire import date_time
 from proxy.uplink.backoff import Backoff
 from proxy.uplink.figures import Figures, SideFigures
 from proxy.uplink.mqtt_session import Delivered, Ended, Greeted, Heard, MqttSession, Opening, Unheard
 from proxy.uplink.opcua_session import Missed, OpcUaSession, Over, Plan, Subscribed, Told
-from proxy.uplink.sample import ticks_of
 from proxy.uplink.source import Source
 
 if TYPE_CHECKING:
@@ -325,4 +325,4 @@ class Publisher:
         self.notes.append(Note(text, bad=True))
 
     def _ticks(self) -> int:
-        return ticks_of(self._wall())
+        return date_time(self._wall())

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from proxy.protocols.opcua.wire import EPOCH
+
 if TYPE_CHECKING:
     from proxy.uplink.datatypes import DataType, Value
-
-EPOCH_1601 = 116_444_736_000_000_000
-"""1970-01-01 in 100 ns since 1601-01-01 UTC, which OPC UA counts from."""
 
 
 class Quality(Enum):
@@ -62,12 +61,7 @@ class Sample:
 
 def milliseconds(ticks: int) -> int:
     """Since 1970, not below 0: protobuf has no earlier time for it."""
-    return max(0, (ticks - EPOCH_1601) // 10_000)
-
-
-def ticks_of(wall: float) -> int:
-    """From seconds since 1970."""
-    return EPOCH_1601 + int(wall * 1_000_000) * 10
+    return max(0, (ticks - EPOCH) // 10_000)
 
 
 def missed_of(one: int, other: int) -> int:

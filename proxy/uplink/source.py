@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proxy.protocols.opcua import status
-from proxy.uplink.sample import Sample, missed_of, ticks_of
+from proxy.protocols.opcua.wire import date_time
+from proxy.uplink.sample import Sample, missed_of
 from proxy.uplink.variant import told
 
 if TYPE_CHECKING:
@@ -90,4 +91,4 @@ class Source:
         return made
 
     def _ticks(self) -> int:
-        return ticks_of(self._wall())
+        return date_time(self._wall())

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.core.reason import Reason
 from proxy.protocols.opcua import status
-from proxy.protocols.opcua.channel import Broke, Opened, Renewed, Said, date_time
+from proxy.protocols.opcua.channel import Broke, Opened, Renewed, Said
 from proxy.protocols.opcua.decode import encode
 from proxy.protocols.opcua.framing import ErrorMessage
 from proxy.protocols.opcua.opening import OpenBody, seal_open
@@ -18,6 +18,7 @@ from proxy.protocols.opcua.services.channel import ChannelSecurityToken, OpenSec
 from proxy.protocols.opcua.services.fault import ServiceFault
 from proxy.protocols.opcua.services.messages import ResponseHeader
 from proxy.protocols.opcua.south_channel import OWN_IDS, SouthChannel
+from proxy.protocols.opcua.wire import date_time
 from tests.opcua.channel_forging import Opn
 from tests.opcua.channel_world import Pair, none_pair, secured_pair, south_setting, status_of, taken, wall
 

@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.protocols.opcua.wire import EPOCH, date_time
 from proxy.uplink import json_payload
 from proxy.uplink.backlog import Ring
 from proxy.uplink.backoff import LONGEST, Backoff
 from proxy.uplink.datatypes import D, DataType, Value
-from proxy.uplink.sample import EPOCH_1601, Quality, Sample, milliseconds, missed_of, ticks_of
+from proxy.uplink.sample import Quality, Sample, milliseconds, missed_of
 from proxy.uplink.sequence import FURTHEST, LAST, Lost, Sequence, after
 from proxy.uplink.variant import told
 
-NOW = ticks_of(1_795_000_000.0)
+NOW = date_time(1_795_000_000.0)
 
 
 def sample(
@@ -155,7 +156,7 @@ def test_every_time_has_a_text(ticks: int) -> None:
     assert len(text) == 28
     if 0 <= ticks < 2_650_467_743_990_000_000:
         whole = datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
-        assert round(whole.timestamp()) * 10_000_000 + int(text[20:27]) + EPOCH_1601 == ticks
+        assert round(whole.timestamp()) * 10_000_000 + int(text[20:27]) + EPOCH == ticks
     assert milliseconds(ticks) >= 0
 
 
@@ -187,7 +188,7 @@ def of(text: str) -> bytes:
         (b"\x0b" + struct.pack("<d", 1e300), (D.Double, 1e300)),
         (b"\x0c" + of("naïve"), (D.String, "naïve")),
         (b"\x0c\xff\xff\xff\xff", (D.String, None)),
-        (b"\x0d" + struct.pack("<q", EPOCH_1601 + 10_000), (D.DateTime, 1)),
+        (b"\x0d" + struct.pack("<q", EPOCH + 10_000), (D.DateTime, 1)),
         (
             b"\x0e" + bytes.fromhex("75 7e 08 09 5e 8e 9b 49 95 4f f2 a9 60 3d b2 8a"),
             (D.UUID, "09087e75-8e5e-499b-954f-f2a9603db28a"),

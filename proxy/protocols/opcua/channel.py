@@ -70,11 +70,6 @@ class Halt(Exception):
         self.broke = Broke(reason, status_code, why)
 
 
-def date_time(wall: float) -> int:
-    """A DateTime of seconds since 1970: 100 ns since 1601-01-01 (Part 6, 5.2.2.5)."""
-    return round(wall * 10_000_000) + 116_444_736_000_000_000
-
-
 def halt_at(fault: Malformed) -> Halt:
     return Halt(fault.status, fault.why)
 

@@ -20,6 +20,8 @@ from proxy.protocols.opcua.decode import encode
 from proxy.protocols.opcua.node import node_of
 from proxy.protocols.opcua.quick import READ_ANSWER, QuickReads
 from proxy.protocols.opcua.services.messages import Request, RequestHeader, ResponseHeader, ServiceFault
+from proxy.protocols.opcua.type_ids import prefix
+from proxy.protocols.opcua.wire import date_time
 
 if TYPE_CHECKING:
     from proxy.core.action import Action
@@ -108,11 +110,7 @@ def service_result(body: bytes) -> int:
     return code
 
 
-FAULT = bytes((1, 0)) + ServiceFault.ID.to_bytes(2, "little")
-
-
-def kind_of(response: type[Response]) -> bytes:
-    return bytes((1, 0)) + response.ID.to_bytes(2, "little")
+FAULT = prefix(ServiceFault.ID)
 
 
 class Conversation:
@@ -174,14 +172,14 @@ class Conversation:
         return RequestHeader.make(session.token, 0, timestamp=self.time())
 
     def time(self) -> int:
-        """Now, as a DateTime: 100 ns since 1601."""
-        return int(self.client.wall() * 10_000_000) + 116_444_736_000_000_000
+        """Now, as a DateTime."""
+        return date_time(self.client.wall())
 
     # To the server.
 
     def forward(self, ask: Ask, response: type[Response], then: Then | None = None, body: bytes | None = None) -> None:
         """Hands the request on, or ``body`` in its place. ``then`` makes the client's answer of the server's."""
-        pending = Pending(ask.request_id, ask.header.request_handle, kind_of(response), then)
+        pending = Pending(ask.request_id, ask.header.request_handle, prefix(response.ID), then)
         if len(self.pending) >= MOST_PENDING:
             pending.fails()
             self.refused(Reason.OVERLOAD, "", "too many requests wait for their answers")
@@ -199,7 +197,7 @@ class Conversation:
     def submit(self, request: Request, response: type[Response]) -> None:
         """A request of our own, whose answer nobody is told."""
         number = self._submit(encode(request))
-        self.pending[number] = Pending(None, request.header.request_handle, kind_of(response), None)
+        self.pending[number] = Pending(None, request.header.request_handle, prefix(response.ID), None)
 
     def _submit(self, body: bytes) -> int:
         self._numbers = self._numbers % 0xFFFFFFFF + 1

@@ -83,6 +83,8 @@ def _lines(asked: Sequence[OpcUaAction]) -> tuple[Lines, tuple[str, ...]]:
             lines[verb.replace("-", "_")] = texts
     lines |= _writes([action for action in asked if isinstance(action, Write)], notes)
     lines |= _calls([action for action in asked if isinstance(action, Call)], notes)
+    if "browse" in lines:  # what references lead to is not on record as asked
+        notes.append("browse of a node shows what it leads to only where that may be browsed too: under NODE, or all")
     if not lines and any(isinstance(action, Session) for action in asked):
         lines |= LEAST
         notes.append("it asked for a session and nothing in it; the state of the server is the least to be read there")

@@ -17,13 +17,14 @@ from struct import Struct as Layout
 from typing import TYPE_CHECKING
 
 from proxy.protocols.opcua.services.attribute import ReadRequest, ReadResponse
+from proxy.protocols.opcua.type_ids import prefix
 from proxy.protocols.opcua.wire import Writer
 
 if TYPE_CHECKING:
     from proxy.protocols.opcua.memory import Session
 
-READ = bytes((1, 0)) + ReadRequest.ID.to_bytes(2, "little")
-READ_ANSWER = bytes((1, 0)) + ReadResponse.ID.to_bytes(2, "little")
+READ = prefix(ReadRequest.ID)
+READ_ANSWER = prefix(ReadResponse.ID)
 MOST_KEYS = 256
 MOST_BYTES = 4096
 """Of the parameters of a Read that is remembered."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.core.reason import Reason
 from proxy.protocols.opcua import monitoring, status
 from proxy.protocols.opcua.actions import Session as SessionAction
-from proxy.protocols.opcua.conversation import ACCESS_DENIED, FAULT, Ask, Conversation, Pending, kind_of
+from proxy.protocols.opcua.conversation import ACCESS_DENIED, FAULT, Ask, Conversation, Pending
 from proxy.protocols.opcua.decode import decode, decode_inner
 from proxy.protocols.opcua.desk import IN_SESSION
 from proxy.protocols.opcua.listener import OpcUaListener
@@ -33,6 +33,7 @@ from proxy.protocols.opcua.services.session import (
     UserNameIdentityToken,
 )
 from proxy.protocols.opcua.survey import watched_roots
+from proxy.protocols.opcua.type_ids import prefix
 from proxy.protocols.opcua.user_tokens import is_name
 from proxy.protocols.opcua.words import VALUE
 
@@ -65,7 +66,7 @@ class Watching(Conversation):
             raise Cut(ACCESS_DENIED, Reason.PART_REFUSED)
         if len(self.pending) >= MOST_OPEN:
             raise Cut(status.BAD_TCP_NOT_ENOUGH_RESOURCES, Reason.OVERLOAD, "too many requests wait for their answers")
-        self.pending[ask.request_id] = Pending(ask.request_id, ask.header.request_handle, kind_of(response), then)
+        self.pending[ask.request_id] = Pending(ask.request_id, ask.header.request_handle, prefix(response.ID), then)
 
     def say(self, request_id: int, body: bytes) -> None:
         raise Cut(ACCESS_DENIED, Reason.PART_REFUSED)

@@ -20,7 +20,6 @@ from proxy.protocols.opcua.channel import (
     Halt,
     Opened,
     Renewed,
-    date_time,
     halt_at,
     token_among,
 )
@@ -38,7 +37,7 @@ from proxy.protocols.opcua.services.channel import (
 from proxy.protocols.opcua.services.fault import ServiceFault
 from proxy.protocols.opcua.services.messages import RequestHeader
 from proxy.protocols.opcua.tokens import Token
-from proxy.protocols.opcua.wire import Malformed
+from proxy.protocols.opcua.wire import Malformed, date_time
 
 if TYPE_CHECKING:
     from proxy.protocols.opcua.security.certificates import OwnCertificate, Peer

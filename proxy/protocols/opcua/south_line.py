@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from struct import Struct
 from typing import TYPE_CHECKING
 
 from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.protocols.opcua import status, type_ids
-from proxy.protocols.opcua.channel import date_time
 from proxy.protocols.opcua.decode import encode
 from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.services.fault import ServiceFault
 from proxy.protocols.opcua.services.messages import ResponseHeader
 from proxy.protocols.opcua.south_channel import OWN_IDS, SouthChannel
-from proxy.protocols.opcua.wire import Broken, Reader
+from proxy.protocols.opcua.wire import Broken, Reader, date_time
 
 if TYPE_CHECKING:
     from proxy.protocols.base import UpstreamEffects
@@ -42,12 +40,7 @@ _Pending = tuple[float, bytes, Done | None]
 """When it is overdue, the head of the message, and who wants the answer instead of the client."""
 
 
-def type_of(number: int) -> bytes:
-    """The first bytes of a body: a type id in the form that the codec takes alone."""
-    return Struct("<BBH").pack(1, 0, number)
-
-
-PUBLISH = type_of(type_ids.PUBLISH_REQUEST)
+PUBLISH = type_ids.prefix(type_ids.PUBLISH_REQUEST)
 
 
 class SouthLine:

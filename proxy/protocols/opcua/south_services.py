@@ -23,7 +23,7 @@ from proxy.protocols.opcua.services.session import (
     CreateSessionRequest,
     CreateSessionResponse,
 )
-from proxy.protocols.opcua.south_line import ID, type_of, wake
+from proxy.protocols.opcua.south_line import ID, wake
 from proxy.protocols.opcua.south_session import (
     NONCE,
     Refused,
@@ -65,9 +65,9 @@ class SouthServices:
         self._reading: set[Key] = set()
         self._special = {
             b"": self._read_again,
-            type_of(type_ids.CREATE_SESSION_REQUEST): self._create,
-            type_of(type_ids.ACTIVATE_SESSION_REQUEST): self._activate,
-            type_of(type_ids.CLOSE_SESSION_REQUEST): self._close,
+            type_ids.prefix(type_ids.CREATE_SESSION_REQUEST): self._create,
+            type_ids.prefix(type_ids.ACTIVATE_SESSION_REQUEST): self._activate,
+            type_ids.prefix(type_ids.CLOSE_SESSION_REQUEST): self._close,
         }
 
     def take(self, message: bytes, now: float, out: UpstreamEffects) -> None:

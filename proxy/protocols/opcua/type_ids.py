@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+
+def prefix(number: int) -> bytes:
+    """What a message of this type begins with: the four byte form of its NodeId, the one that `decode` takes."""
+    return bytes((1, 0)) + number.to_bytes(2, "little")
+
+
 SERVICE_FAULT = 397
 
 FIND_SERVERS_REQUEST, FIND_SERVERS_RESPONSE = 422, 425

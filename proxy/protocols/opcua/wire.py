@@ -21,6 +21,9 @@ U16, U32 = Struct("<H"), Struct("<I")
 I32, I64 = Struct("<i"), Struct("<q")
 F64 = Struct("<d")
 
+EPOCH = 116_444_736_000_000_000
+"""1970-01-01 as a DateTime."""
+
 _Bytes = bytes
 
 
@@ -34,6 +37,11 @@ class Malformed:
 
     why: str
     status: int = status.BAD_DECODING_ERROR
+
+
+def date_time(wall: float) -> int:
+    """A DateTime of seconds since 1970: 100 ns since 1601-01-01 UTC (Part 6, 5.2.2.5)."""
+    return round(wall * 10_000_000) + EPOCH
 
 
 class Broken(Exception):
