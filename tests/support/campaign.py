@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 TIMEOUT = 7200
 """Seconds a test may take inside its campaign."""
@@ -46,10 +46,14 @@ def set_hypothesis_profiles(campaigns: Campaigns) -> None:
     There is no deadline per example: the machines are shared, and the fuzz suite measures thread time.
     """
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    found = [phase for phase in Phase if phase not in (Phase.shrink, Phase.explain)]
     settings.register_profile(
         "push", max_examples=PUSH_EXAMPLES, deadline=None, derandomize=in_ci(), suppress_health_check=slow
     )
     settings.register_profile(
         "properties", max_examples=FULL_EXAMPLES, deadline=None, print_blob=True, suppress_health_check=slow
     )
+    # Of a seeded bug, any example will do: the shortest takes ten times as long to find.
+    settings.register_profile("noticed", settings.get_profile("push"), phases=found)
+    settings.register_profile("few", settings.get_profile("push"), max_examples=10)
     settings.load_profile("properties" if "properties" in campaigns.names else "push")
