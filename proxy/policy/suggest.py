@@ -158,7 +158,7 @@ def _snippet(zone: Surface, home: Surface | None, rule: Rule, protocol: str, sec
 def flow(value: object) -> str:
     """YAML on one line. Text that YAML could take for something else is quoted."""
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{flow(key)}: {flow(one)}' for key, one in value.items())} }}"
+        return f"{{ {', '.join(f'{flow(key)}: {flow(one)}' for key, one in value.items())} }}" if value else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(flow, value))}]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:

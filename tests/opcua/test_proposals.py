@@ -100,6 +100,15 @@ def test_a_wildcard_is_told() -> None:
     assert one.notes[0] == "subscribe nsu=urn:r;s=L.* stands for 9 nodes seen and allows any other like them"
 
 
+def test_what_references_lead_to_is_not_learnt_and_that_is_told() -> None:
+    (one,) = learn(parse_actions(f"browse {A} with sign"))
+    assert one.notes == (
+        "browse of a node shows what it leads to only where that may be browsed too: under NODE, or all",
+    )
+    (one,) = learn(parse_actions(f"history-read {A} with sign"))
+    assert not one.notes
+
+
 def test_what_no_rule_can_say_is_told() -> None:
     hidden = Node("urn:r", "s", "a\u200bb")
     (one,) = learn([Access("read", hidden)])
