@@ -65,7 +65,7 @@ class Copy:
     def run(self, suites: list[str], profile: str) -> subprocess.CompletedProcess[str]:
         """``profile``: of hypothesis, as `tests.support.campaign` has them."""
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-        options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile", profile]
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-k", "not in_time", "--hypothesis-profile", profile]
         command = [sys.executable, "-m", "pytest", *options, *suites]
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
 
