@@ -8,6 +8,7 @@ import pytest
 
 from proxy.core.evidence import Outcome, Strength
 from proxy.core.reason import Reason
+from proxy.identity.sources.opcua_uri import OpcuaUri
 from proxy.identity.sources.x509 import X509
 from tests.identity.inventory import (
     MAC_1,
@@ -99,6 +100,13 @@ def test_what_is_pinned_for_certificates_counts_on_the_channel_too() -> None:
 def test_a_device_without_any_name_for_a_channel_has_no_certificate_there() -> None:
     evidence = X509(SITE).collect(on_channel(certificate("urn:any", cn="scada")), SCADA)
     assert evidence.outcome is Outcome.MISMATCH and evidence.expected == "no certificate of an OPC UA application"
+
+
+def test_a_channel_with_the_certificate_of_another_is_a_mismatch() -> None:
+    """Whatever else is found of the certificate: each source looks for itself."""
+    for said in (None, URI):
+        evidence = OpcuaUri().collect(on_channel(certificate("urn:else"), said), HMI)
+        assert (evidence.outcome, evidence.observed) == (Outcome.MISMATCH, "urn:else")
 
 
 def test_a_certificate_with_the_uris_of_two_devices_names_neither() -> None:

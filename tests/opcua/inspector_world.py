@@ -24,7 +24,6 @@ from proxy.protocols.opcua.memory import Memory, Session
 from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.rules import parse_never, parse_rule
 from proxy.protocols.opcua.security.policies import NONE, Mode
-from proxy.protocols.opcua.service import OpcUaService
 from proxy.protocols.opcua.services.discovery import ApplicationDescription
 from proxy.protocols.opcua.services.messages import Request, RequestHeader, ResponseHeader
 from proxy.protocols.opcua.services.session import (
@@ -106,7 +105,7 @@ class World:
         listener = OpcUaListener(mode="relay", unsafe_none=True)
         client = Client(names or Names("hmi"), bytes, 0.0, memory=self.memory, wall=lambda: self.wall)
         setting = _Setting(listener)
-        self.inspector = OpcUaInspector(policy.decide, setting, OpcUaService(), client)
+        self.inspector = OpcUaInspector(policy.decide, setting, client)
         self.channel = SouthChannel(SouthSetting(NONE, Mode.NONE, None, None, "opc.tcp://front:4840", 3_600_000), bytes)
         self._requests = 0
         data = bytearray()

@@ -14,7 +14,6 @@ from proxy.protocols.opcua.inspector import OpcUaInspector
 from proxy.protocols.opcua.listener import OpcUaListener
 from proxy.protocols.opcua.memory import Memory
 from proxy.protocols.opcua.security.policies import BASIC256SHA256
-from proxy.protocols.opcua.service import OpcUaService
 from proxy.protocols.opcua.services.discovery import ApplicationDescription
 from proxy.protocols.opcua.services.fault import ServiceFault
 from proxy.protocols.opcua.services.session import (
@@ -54,7 +53,7 @@ class Secured(World):
         self._tokens, self._requests = 100, 0
         client = Client(Names("hmi"), os.urandom, 0.0, memory=self.memory, wall=lambda: WALL)
         setting = _Setting(OpcUaListener())
-        self.inspector = OpcUaInspector(self.policy.decide, setting, OpcUaService(), client)
+        self.inspector = OpcUaInspector(self.policy.decide, setting, client)
         self.channel = SouthChannel(south_setting(), os.urandom, lambda: WALL)
         data = bytearray()
         self.channel.start(0.0, data)

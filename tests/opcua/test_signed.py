@@ -16,7 +16,6 @@ from proxy.protocols.opcua.decode import decode, encode, make_extension
 from proxy.protocols.opcua.listener import OpcUaListener
 from proxy.protocols.opcua.node_id import NodeId
 from proxy.protocols.opcua.security.policies import Mode
-from proxy.protocols.opcua.service import OpcUaService
 from proxy.protocols.opcua.services import monitor as mon
 from proxy.protocols.opcua.services import subscription as s
 from proxy.protocols.opcua.services.attribute import (
@@ -73,7 +72,7 @@ class Through:
         self.policy = Policy.of(rule, held=held)
         listener = OpcUaListener(mode="relay", signed=True)
         client = Client(Names("hmi"), os.urandom, 0.0, watched or Watched(), wall=wall)
-        self.inspector = SignedInspector(self.policy.decide, FakeSetting(options=listener), OpcUaService(), client)
+        self.inspector = SignedInspector(self.policy.decide, FakeSetting(options=listener), client)
         self.pair = Pair(north_setting(), south_setting(mode=mode))
         self.out = Effects()
         self.reached: list[Request] = []
@@ -215,7 +214,7 @@ def test_policy_none_is_refused_here() -> None:
     through.__init__()  # type: ignore[misc]
     pair = Pair(north_setting("None"), south_setting("None", Mode.NONE))
     through.inspector = SignedInspector(
-        through.policy.decide, FakeSetting(options=OpcUaListener(mode="relay", signed=True)), OpcUaService(),
+        through.policy.decide, FakeSetting(options=OpcUaListener(mode="relay", signed=True)),
         Client(Names("hmi"), os.urandom, 0.0, wall=lambda: WALL),
     )  # fmt: skip
     pair.south.start(0.0, pair.up)

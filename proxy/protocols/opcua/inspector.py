@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from proxy.protocols.opcua.channel import Event as ChannelEvent
     from proxy.protocols.opcua.memory import Session
     from proxy.protocols.opcua.north_state import NorthState
-    from proxy.protocols.opcua.service import OpcUaService
 
 SESSION_WITHIN = 30.0
 """Seconds that a channel may be silent without an active session. A client has nothing to wait for there (T45)."""
@@ -50,10 +49,10 @@ MOST_WAITING = 64
 
 
 class OpcUaInspector:
-    """See `proxy.protocols.base.Inspector` for the contract. `watched_inspector` is the one for signed channels that
-    are not ours."""
+    """See `proxy.protocols.base.Inspector` for the contract. `signed.SignedInspector` is the one for signed
+    channels that are not ours."""
 
-    def __init__(self, decide: Decide, setting: Setting, service: OpcUaService, client: Client) -> None:
+    def __init__(self, decide: Decide, setting: Setting, client: Client) -> None:
         listener = setting.options if isinstance(setting.options, OpcUaListener) else OpcUaListener()
         memory = client.memory if isinstance(client.memory, Memory) else Memory()
         entry = entry_of(memory, listener, setting)

@@ -15,11 +15,12 @@ from struct import error as LayoutError
 from proxy.protocols.opcua.services.subscription import DataChangeNotification, PublishResponse
 from proxy.protocols.opcua.skips import skip_count, skip_data_value, skip_diagnostic_info
 from proxy.protocols.opcua.spans import skip_response_header, type_of
+from proxy.protocols.opcua.type_ids import prefix
 from proxy.protocols.opcua.wire import U32, Broken
 
 MOST = 10_000
 """Items of one response that are looked at so."""
-_PART = bytes((1, 0)) + DataChangeNotification.ID.to_bytes(2, "little") + b"\1"
+_PART = prefix(DataChangeNotification.ID) + b"\1"
 """Type and encoding of an ExtensionObject with a DataChangeNotification as bytes."""
 _MESSAGE = Layout("<?IQ")
 """More notifications, sequence number, publish time."""

@@ -41,7 +41,6 @@ from proxy.protocols.opcua.wire import Malformed
 if TYPE_CHECKING:
     from proxy.core.names import Names
     from proxy.protocols.base import Client, Decide, Effects, Setting
-    from proxy.protocols.opcua.service import OpcUaService
 
 MAC = 32
 """Bytes of a signature: HMAC-SHA256 in every policy."""
@@ -125,7 +124,7 @@ class Side:
 class SignedInspector:
     """See `proxy.protocols.base.Inspector`. Its upstream is the plain relay: messages are the client's own frames."""
 
-    def __init__(self, decide: Decide, setting: Setting, service: OpcUaService, client: Client) -> None:
+    def __init__(self, decide: Decide, setting: Setting, client: Client) -> None:
         self._client = client
         self._up = Side(IN_SESSION)
         self._down = Side(ANSWERS)

@@ -95,10 +95,9 @@ class OpcUaProtocol:
         return SCHEMA
 
     def inspector(self, decide: Decide, setting: Setting, options: object, client: Client) -> Inspector:
-        service = _service(options)
-        if _signed(setting):
-            return SignedInspector(decide, setting, service, client)
-        return OpcUaInspector(decide, setting, service, client)
+        _service(options)
+        kind = SignedInspector if _signed(setting) else OpcUaInspector
+        return kind(decide, setting, client)
 
     def upstream(self, options: object, far: Far) -> Upstream:
         service = _service(options)
