@@ -146,6 +146,13 @@ def test_t51_old_policies_are_rejected(policy: str, mode: Mode) -> None:
     assert status_of(pair.gives(client.open())) == status.BAD_SECURITY_POLICY_REJECTED
 
 
+def test_who_is_not_trusted_is_told_by_his_thumbprint() -> None:
+    broke = _greeted(trusted=[own(OTHER)]).gives(Opn().frame())
+    assert isinstance(broke, Broke)
+    assert (broke.reason, broke.status) == (Reason.UNKNOWN_DEVICE, CHECKS)
+    assert broke.why.endswith(f"(SHA-1 {own(CLIENT).thumbprint.hex()})")
+
+
 def test_t51_none_is_rejected_where_it_is_not_offered() -> None:
     pair = _greeted()
     opn = Opn(policy=NONE, mode=Mode.NONE.value, nonce=None)

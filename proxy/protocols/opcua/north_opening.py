@@ -83,7 +83,8 @@ def sender_of(setting: NorthSetting, chunk: OpenChunk, wall: float) -> Peer:
     why = trust.accepts_peer(peer, wall)
     if why is not None:
         reason = Reason.CERTIFICATE_ENDED if "expired" in why else Reason.UNKNOWN_DEVICE
-        raise Halt(status.BAD_SECURITY_CHECKS_FAILED, why, reason)
+        which = f" (SHA-1 {peer.thumbprint.hex()})"  # what applications and `certs opcua list` show
+        raise Halt(status.BAD_SECURITY_CHECKS_FAILED, why + which, reason)
     return peer
 
 
