@@ -102,7 +102,9 @@ def test_a_message_in_three_chunks_and_in_single_bytes(record: Record) -> None:
     assert arrived.rest == b""
 
 
-@pytest.mark.parametrize("stray", [b"GET / HTTP/1.1\r\n", HELLO[:-1], write(words.OFFSET, 1.5)[:-1]])
+@pytest.mark.parametrize(
+    "stray", [b"GET / HTTP/1.1\r\n", HELLO[:-1], write(words.OFFSET, 1.5)[:-1]], ids=["http", "a hello", "a message"]
+)
 def test_bytes_that_are_no_whole_message(record: Record, stray: bytes) -> None:
     record.passes(2, stray)
     assert RobotRecording(record.path, PANEL).take().rest == stray
