@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from proxy.cli.main import run
-from proxy.protocols.opcua import entry, framing, itemwise, memory, monitoring, sessions, status, subtree
+from proxy.protocols.opcua import delivery, entry, framing, itemwise, memory, sessions, status, subtree
 from proxy.protocols.opcua.conversation import MOST_PENDING
 from proxy.protocols.opcua.inspector import SESSION_WITHIN
 from proxy.protocols.opcua.listener import KEYS as LISTENER_KEYS
@@ -89,7 +89,7 @@ def test_the_limits_are_those_told() -> None:
         f"then {framing.MAX_CHUNKS} chunks and {framing.MAX_MESSAGE >> 20} MiB a message",
         f"{framing.MAX_ANSWER >> 20} MiB from the server",
         f"{itemwise.MOST_ITEMS:,} items a request, {MOST_PENDING} requests that wait",
-        f"{monitoring.MOST_PUBLISH} of them Publish",
+        f"{delivery.MOST_PUBLISH} of them Publish",
         f"{sessions.MOST_SESSIONS} sessions a connection, {memory.SESSIONS} a device",
         f"nest {DEPTH} deep",
         f"{entry.POOL >> 20} MiB of unfinished messages a listener",

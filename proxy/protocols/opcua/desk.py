@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from proxy.protocols.opcua import elements, itemwise, monitoring, views
+from proxy.protocols.opcua import delivery, elements, itemwise, monitoring, subscribing, views
 from proxy.protocols.opcua.conversation import Ask, Conversation
 from proxy.protocols.opcua.itemwise import Service
 from proxy.protocols.opcua.node_id import NodeId
@@ -120,7 +120,7 @@ _ITEMS = (
         DeleteReferencesRequest, DeleteReferencesResponse, "references_to_delete", elements.delete_reference, _CODE
     ),
     Service(
-        SetPublishingModeRequest, SetPublishingModeResponse, "subscription_ids", monitoring.mine, _CODE,
+        SetPublishingModeRequest, SetPublishingModeResponse, "subscription_ids", subscribing.mine, _CODE,
         BAD_SUBSCRIPTION_ID_INVALID,
     ),
 )  # fmt: skip
@@ -184,17 +184,17 @@ _SPECIAL: tuple[tuple[Service, Callable[[Conversation, Ask, Service], None]], ..
     ),
     (
         Service(
-            DeleteSubscriptionsRequest, DeleteSubscriptionsResponse, "subscription_ids", monitoring.mine, _CODE,
+            DeleteSubscriptionsRequest, DeleteSubscriptionsResponse, "subscription_ids", subscribing.mine, _CODE,
             BAD_SUBSCRIPTION_ID_INVALID,
         ),
-        monitoring.delete_subscriptions,
+        subscribing.delete_subscriptions,
     ),
     (
         Service(
-            TransferSubscriptionsRequest, TransferSubscriptionsResponse, "subscription_ids", monitoring.movable,
+            TransferSubscriptionsRequest, TransferSubscriptionsResponse, "subscription_ids", subscribing.movable,
             _told(lambda code: TransferResult(code, None)),
         ),
-        monitoring.transfer,
+        subscribing.transfer,
     ),
 )  # fmt: skip
 """Those whose answers are looked at as well."""
@@ -219,10 +219,10 @@ IN_SESSION: Mapping[type[Request], Handler] = MappingProxyType(
     | {
         RegisterNodesRequest: views.register,
         UnregisterNodesRequest: views.register,
-        CreateSubscriptionRequest: monitoring.create_subscription,
-        ModifySubscriptionRequest: monitoring.with_one,
-        RepublishRequest: monitoring.with_one,
-        PublishRequest: monitoring.publish,
+        CreateSubscriptionRequest: subscribing.create_subscription,
+        ModifySubscriptionRequest: subscribing.with_one,
+        RepublishRequest: subscribing.with_one,
+        PublishRequest: delivery.publish,
         SetTriggeringRequest: monitoring.set_triggering,
         CancelRequest: _cancel,
     }

@@ -5,7 +5,7 @@
     bytes <- NorthChannel <- body <---+------- merged, cut <-----+
 
 What a request asks for is decided element by element (`itemwise`, `elements`), sessions are bound to their client
-(`sessions`), notifications are judged when they are delivered (`monitoring`).
+(`sessions`), notifications are judged when they are delivered (`delivery`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from proxy.core.events import Event
 from proxy.core.reason import Reason
 from proxy.protocols.base import Introduction, UpstreamState
-from proxy.protocols.opcua import monitoring, status
+from proxy.protocols.opcua import delivery, status
 from proxy.protocols.opcua.channel import Broke, Closed, Opened, Said
 from proxy.protocols.opcua.conversation import MOST_PENDING, Ask, Conversation
 from proxy.protocols.opcua.decode import UnknownService, decode, header_of
@@ -233,7 +233,7 @@ class OpcUaInspector:
 
     def _user_changed(self, session: Session, north: NorthState) -> None:
         self._talk.forget()
-        monitoring.decide_again(self._talk, self._standing(session, north))
+        delivery.decide_again(self._talk, self._standing(session, north))
 
     def _standing(self, session: Session, north: NorthState) -> Ask:
         """What stands in for a request where nobody asks."""
@@ -252,7 +252,7 @@ class OpcUaInspector:
             if north.active and not self._sessions.still_allowed(north):
                 self.end(Reason.POLICY_CHANGED, now, out)
                 return
-            monitoring.decide_again(talk, self._standing(session, north))
+            delivery.decide_again(talk, self._standing(session, north))
 
     def resume(self, token: int, recorded: bool, now: float, out: Effects) -> None:
         talk = self._turn(now, out)

@@ -4,7 +4,7 @@
                                        each of data[]: type 811, items[] of (handle, DataValue), diagnostics[]
 
 What consists of DataChangeNotifications alone, every byte of it, gives their handles; anything else goes the long way,
-which also is the way of whatever has to be changed. `monitoring` asks; properties hold both ways equal (tests/opcua).
+which also is the way of whatever has to be changed. `delivery` asks; properties hold both ways equal (tests/opcua).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.core.reason import Reason
-from proxy.protocols.opcua import monitoring, status
+from proxy.protocols.opcua import delivery, status
 from proxy.protocols.opcua.actions import Session as SessionAction
 from proxy.protocols.opcua.conversation import ACCESS_DENIED, FAULT, Ask, Conversation, Pending
 from proxy.protocols.opcua.decode import decode, decode_inner
@@ -224,7 +224,7 @@ class SignedSessions:
 
     def _again(self, session: Session, north: NorthState) -> None:
         header = RequestHeader.make(session.token)
-        monitoring.decide_again(self._talk, Ask(0, header, Request(header), b"", session, north))
+        delivery.decide_again(self._talk, Ask(0, header, Request(header), b"", session, north))
 
     def tally(self) -> Mapping[Hashable, int]:
         return self._talk.tally()
