@@ -24,13 +24,19 @@ def unprovable(
     secured: Collection[str] | None,
 ) -> Iterator[Finding]:
     plain = secured is not None and not any(device in secured for device in rule.devices)
-    mend = "give its listener tls: { clients: required }"
+    mend = "give its listener tls: { clients: required } (opcua: mode: terminate)"
     changing = [t for t in rule.targets if getattr(t, "changes", False)]
-    if plain and "x509" in rule.needs:
-        yield warn(rule, "needs x509, but no listener with TLS leads to what it is about: it never counts", mend)
+    proofs = [kind for kind in ("x509", "opcua_uri") if kind in rule.needs]
+    if plain and proofs:
+        wrong = f"needs {proofs[0]}, but no listener that asks for certificates leads to what it is about"
+        yield warn(rule, f"{wrong}: it never counts", mend)
     elif plain and changing and not surface.writes_without_proof:
-        wrong = f"no listener with TLS leads to what it is about, so nobody can prove a key: {changing[0].describe()}"
-        yield warn(rule, f"{wrong} is always refused", f"{mend}, or set unsafe_writes_without_proof: true")
+        wrong = "no listener that asks for certificates leads to what it is about, so nobody can prove a key"
+        yield warn(
+            rule,
+            f"{wrong}: {changing[0].describe()} is always refused",
+            f"{mend}, or set unsafe_writes_without_proof: true",
+        )
     for kind, field in (("mac_ip", "mac"), ("opcua_uri", "opcua_uri")):
         for name in _ids(rule, roles) if kind in rule.needs else ():
             if name in devices and getattr(devices[name].bindings, field) is None:

@@ -96,7 +96,7 @@ def _show_more(policy: Policy, asked: Question, verdict: Verdict, where: str) ->
         return f"show what is missing, or ask for less in rule {where}"
     home = next((s.origin.file for s in policy.surfaces if s.name == verdict.rule.surface), "its surface")
     return (
-        "let the speaker show a certificate, on a listener with TLS; "
+        "let the speaker show a certificate, on a listener that asks for one; "
         f"the unsafe way is unsafe_writes_without_proof: true in {home}"
     )
 

@@ -176,8 +176,9 @@ def test_writes_that_nobody_can_prove() -> None:
     assert not lint([zone], [], INVENTORY, secured=["plc"])
     assert not lint([zone], [], INVENTORY)
     assert not lint([surface(*zone.rules, unsafe=True)], [], INVENTORY, secured=[])
-    needy = surface(rule("r", ["scada"], reads(0, 9), needs=["x509"]))
-    assert "it never counts" in lint([needy], [], INVENTORY, secured=[])[0].wrong
+    for kind in ("x509", "opcua_uri"):
+        needy = surface(rule("r", ["scada"], reads(0, 9), needs=[kind]))
+        assert f"needs {kind}, but no listener" in lint([needy], [], INVENTORY, secured=[])[0].wrong
 
 
 def test_any_device_may_show_a_certificate() -> None:
