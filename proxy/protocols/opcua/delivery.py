@@ -159,7 +159,8 @@ def _may_tell(subscription: Subscription | None, handle: int) -> bool:
 
 
 def decide_again(talk: Conversation, ask: Ask) -> None:
-    """After a change of policy, or of the user: every item of one session, for which ``ask`` stands. The next notification tells of what was lost."""
+    """After a change of policy, or of the user: every item of one session, for which ``ask`` stands. The next
+    notification tells of what was lost."""
     _, north = ask.held_by
     for subscription in north.subscriptions.values():
         again(talk, ask, subscription)
