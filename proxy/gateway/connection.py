@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from proxy.gateway.poller import Poller
+    from proxy.gateway.poller import Poller, Turns
     from proxy.gateway.ports import Timing
     from proxy.gateway.tls import DeviceTls
 
@@ -67,7 +67,7 @@ class Connection:
         number: int,
         *,
         loop: asyncio.AbstractEventLoop,
-        poller: Poller,
+        poller: Poller | Turns,
         clock: Callable[[], float],
         timing: Timing,
         tls: DeviceTls | None,

@@ -15,7 +15,7 @@ from proxy.gateway.admission import Admission
 from proxy.gateway.link import Link
 from proxy.gateway.links import Links
 from proxy.gateway.listener import Listener, ParseSyn
-from proxy.gateway.poller import Poller
+from proxy.gateway.poller import Poller, Turns
 from proxy.gateway.ports import DeviceCounts, ListenerCounts
 from proxy.gateway.upstream import UpstreamDriver
 from proxy.protocols.base import Far
@@ -199,18 +199,19 @@ class Gateway:
         )
 
     def _arrived(self, sock: socket.socket, facts: ConnFacts, entrance: Entrance) -> None:
+        turns = self._poller.of(facts.peer_ip)
         link = Link(
             next(self._numbers),
             sock,
             facts,
             entrance,
             loop=self._loop,
-            readiness=self._poller,
+            readiness=turns,
             clock=self._clock,
             admission=self._admissions[entrance.name],
             timing=self._timing,
             links=self.links,
-            upstream=self._driver(entrance),
+            upstream=self._driver(entrance, turns),
             journal=self._journal,
             counts=self.listener_counts[entrance.name],
             entropy=self._entropy,
@@ -229,7 +230,7 @@ class Gateway:
             self._memories[key] = (entrance, entrance.protocol.memory(entrance.service.options))
         return self._memories[key][1]
 
-    def _driver(self, entrance: Entrance) -> UpstreamDriver:
+    def _driver(self, entrance: Entrance, turns: Turns) -> UpstreamDriver:
         """The device's shared driver, or a new one for this link alone."""
         key = (entrance.device.id, entrance.protocol.name)
         if entrance.service.shared and key in self._shared:
@@ -243,7 +244,7 @@ class Gateway:
             entrance.device,
             entrance.service,
             loop=self._loop,
-            poller=self._poller,
+            poller=self._poller if entrance.service.shared else turns,
             clock=self._clock,
             timing=self._timing,
             journal=self._journal,

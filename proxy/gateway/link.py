@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from proxy.core.principal import Principal
     from proxy.gateway.admission import Admission, Entry
     from proxy.gateway.links import Links
+    from proxy.gateway.poller import Turns
     from proxy.gateway.ports import Entrance, Journal, ListenerCounts, Timing
-    from proxy.gateway.sockets import Readiness
     from proxy.gateway.upstream import UpstreamDriver
     from proxy.protocols.base import Inspector, Introduction, UpstreamState
 
@@ -120,7 +120,7 @@ class Link:
         entrance: Entrance,
         *,
         loop: asyncio.AbstractEventLoop,
-        readiness: Readiness,
+        readiness: Turns,
         clock: Callable[[], float],
         admission: Admission,
         timing: Timing,
@@ -165,7 +165,7 @@ class Link:
         self._reading = True
         self._input_over = False
         self._later = b""
-        self._soon = loop.call_soon
+        self._soon = readiness.again
         self._phase_until = self.opened_at + timing.handshake
         self._alarm = Alarm(loop, self._rang)
         self._wire = Wire(readiness, sock, on_error=self._broken, drained=self._drained)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from proxy.gateway.ports import Entrance, ListenerCounts
 
 BACKLOG = 1024
-BURST = 64
+BURST = 16
 """Accepted per wake-up, so that a flood of connections leaves the loop to those already here."""
 PAUSE = 0.2
 """Seconds without accepting when the process is out of file descriptors (T48)."""

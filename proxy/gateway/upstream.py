@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.core.inventory import Device, Service
-    from proxy.gateway.poller import Poller
+    from proxy.gateway.poller import Poller, Turns
     from proxy.gateway.ports import ClientLink, DeviceCounts, Entrance, Journal, Timing
     from proxy.gateway.tls import DeviceTls
     from proxy.protocols.base import Upstream
@@ -40,7 +40,7 @@ class UpstreamDriver:
         service: Service,
         *,
         loop: asyncio.AbstractEventLoop,
-        poller: Poller,
+        poller: Poller | Turns,
         clock: Callable[[], float],
         timing: Timing,
         journal: Journal,
