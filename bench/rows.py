@@ -98,21 +98,33 @@ def make_row(
     peer: str | None = None,
     peer_values: Sequence[float] | None = None,
 ) -> Row:
+    what, target = f"{metric}.{size}" if size else metric, targets(name, metric, size, peer)
+    return judged_row(name, what, unit, values, peer, peer_values, target, inverse=metric == "cpu_per_request")
+
+
+def judged_row(
+    prefix: str,
+    name: str,
+    unit: str,
+    values: Sequence[float],
+    peer: str | None = None,
+    others: Sequence[float] | None = None,
+    target: Target | None = None,
+    *,
+    inverse: bool = False,
+) -> Row:
+    """``others`` are the peer's, round by round. ``inverse``: the ratio is `peer_value / value`."""
     own = spread(values)
     ratio: Spread | None = None
-    if peer_values:
-        inverse = metric == "cpu_per_request"
-        ratio = paired(peer_values, values) if inverse else paired(values, peer_values)
-    target = targets(name, metric, size, peer)
+    if others:
+        ratio = paired(others, values) if inverse else paired(values, others)
     return Row(
-        name=f"{name}.{metric}.{size}" if size else f"{name}.{metric}",
-        value=own.median, unit=unit, peer=peer,
-        peer_value=spread(peer_values).median if peer_values else None,
+        name=f"{prefix}.{name}", value=own.median, unit=unit, peer=peer,
+        peer_value=spread(others).median if others else None,
         ratio=ratio.median if ratio else None,
         target=str(target) if target else None,
         ok=target.met(own.median, ratio.median if ratio else None) if target else None,
-        spread=(own.low, own.high),
-        ratio_spread=(ratio.low, ratio.high) if ratio else None,
+        spread=(own.low, own.high), ratio_spread=(ratio.low, ratio.high) if ratio else None,
     )  # fmt: skip
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.figures import paired, spread
 from bench.mqtt.fairness import FLOOD, FLOOD_BURNT, QUIET, REFUSED, REFUSED_BURNT
 from bench.mqtt.inspector_cases import CASES
-from bench.rows import Row, Target
+from bench.rows import Row, Target, judged_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,25 +22,7 @@ BROKER_CPU = Target("ratio", "<=", 1.1)
 OTHERS_WAIT = Target("ratio", "<=", 2.0)
 BURNT = {FLOOD: FLOOD_BURNT, REFUSED: REFUSED_BURNT}
 
-
-def row(
-    name: str,
-    unit: str,
-    values: Sequence[float],
-    peer: str | None = None,
-    others: Sequence[float] | None = None,
-    target: Target | None = None,
-) -> Row:
-    own = spread(values)
-    ratio = paired(values, others) if others else None
-    return Row(
-        name=f"mqtt.{name}", value=own.median, unit=unit, peer=peer,
-        peer_value=spread(others).median if others else None,
-        ratio=ratio.median if ratio else None,
-        target=str(target) if target else None,
-        ok=target.met(own.median, ratio.median if ratio else None) if target else None,
-        spread=(own.low, own.high), ratio_spread=(ratio.low, ratio.high) if ratio else None,
-    )  # fmt: skip
+row = partial(judged_row, "mqtt")
 
 
 def inspector_rows(rates: Mapping[str, Sequence[float]]) -> Iterator[Row]:

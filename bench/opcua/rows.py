@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.figures import paired, spread
 from bench.opcua.inspector_cases import CASES
 from bench.opcua.programs import ASYNCUA_ENCRYPT, ASYNCUA_SIGN, DIRECT, ENCRYPT, HAPROXY, RELAY, SIGN
-from bench.rows import Row, Target
+from bench.rows import Row, Target, judged_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,25 +26,7 @@ TARGETS = {
 }
 UNITS = {P50: "us", P99: "us", RATE: "1/s", PER_CPU: "1/CPU s", CPU: "us", LOAD: "us", BUSY: "share"}
 
-
-def row(
-    name: str,
-    unit: str,
-    values: Sequence[float],
-    peer: str | None = None,
-    others: Sequence[float] | None = None,
-    target: Target | None = None,
-) -> Row:
-    own = spread(values)
-    ratio = paired(values, others) if others else None
-    return Row(
-        name=f"opcua.{name}", value=own.median, unit=unit, peer=peer,
-        peer_value=spread(others).median if others else None,
-        ratio=ratio.median if ratio else None,
-        target=str(target) if target else None,
-        ok=target.met(own.median, ratio.median if ratio else None) if target else None,
-        spread=(own.low, own.high), ratio_spread=(ratio.low, ratio.high) if ratio else None,
-    )  # fmt: skip
+row = partial(judged_row, "opcua")
 
 
 def figures(rounds: Sequence[Trip]) -> dict[str, list[float]]:

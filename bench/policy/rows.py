@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bench.figures import paired, spread
-from bench.rows import Row, Target
+from bench.rows import Row, Target, judged_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,25 +18,7 @@ KNOWN = Target("value", "<=", 20.0)
 OPENED = Target("value", "<=", 1_000.0)
 STALL = Target("value", "<=", 20.0)
 
-
-def row(
-    name: str,
-    unit: str,
-    values: Sequence[float],
-    peer: str | None = None,
-    others: Sequence[float] | None = None,
-    target: Target | None = None,
-) -> Row:
-    own = spread(values)
-    ratio = paired(others, values) if others else None
-    return Row(
-        name=f"policy.{name}", value=own.median, unit=unit, peer=peer,
-        peer_value=spread(others).median if others else None,
-        ratio=ratio.median if ratio else None,
-        target=str(target) if target else None,
-        ok=target.met(own.median, None) if target else None,
-        spread=(own.low, own.high), ratio_spread=(ratio.low, ratio.high) if ratio else None,
-    )  # fmt: skip
+row = partial(judged_row, "policy", inverse=True)
 
 
 def engine_rows(
