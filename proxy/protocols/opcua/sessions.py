@@ -144,7 +144,7 @@ class Sessions:
         talk.forward(ask, CreateSessionResponse, Then(created, failed), encode(onward))
 
     def _may_prove(self, ask: Ask) -> bool:
-        """Our key signs in CreateSession, and decrypts the password in ActivateSession: each client has so much of it."""
+        """Our key signs in CreateSession, and decrypts passwords in ActivateSession: each client has so much of it."""
         talk, owner = self._talk, self._owner()
         whose = owner.certificate or repr(owner.names).encode()
         if self._own is None or self._front.proofs.take(whose, talk.now):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bench.environment import Cores
 from bench.opcua.plan import OPERATIONS, OpcuaPlan
 from bench.opcua.programs import Asyncua, Bulkhead, HAProxy, Setting, Target
@@ -37,6 +39,8 @@ class Absent(HAProxy):
         raise AssertionError("started although it is missing")
 
 
+@pytest.mark.system
+@pytest.mark.timeout(60)
 def test_bulkhead_and_the_glue_are_right_and_measured() -> None:
     said: list[str] = []
     report = run([Bulkhead(), Asyncua(), Absent()], said)
