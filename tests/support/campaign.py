@@ -55,5 +55,4 @@ def set_hypothesis_profiles(campaigns: Campaigns) -> None:
     )
     # Of a seeded bug, any example will do: the shortest takes ten times as long to find.
     settings.register_profile("noticed", settings.get_profile("push"), phases=found)
-    settings.register_profile("few", settings.get_profile("push"), max_examples=10)
     settings.load_profile("properties" if "properties" in campaigns.names else "push")
