@@ -266,7 +266,7 @@ def test_no_secret_can_be_in_the_status() -> None:
     found = replace(STATUS).as_json()
     assert set(found) == {
         *("apiVersion", "kind", "site", "version", "config", "started", "policy", "policy_loaded"),
-        *("audit", "listeners", "devices", "modes", "reload", "monitors", "flows", "degraded"),
+        *("audit", "listeners", "devices", "modes", "reload", "monitors", "flows", "degraded", "publishers"),
     }
 
 

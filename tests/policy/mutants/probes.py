@@ -31,14 +31,9 @@ if TYPE_CHECKING:
 COUNT = 10_000
 NOW = datetime.fromisoformat("2026-11-21T12:00:00+00:00").timestamp()
 """When the mutants are judged: what is in monitor until then, is."""
-EVIDENCE: tuple[tuple[str, ...], ...] = (
-    ("x509", "mac_ip", "address"),
-    ("x509",),
-    ("address",),
-    ("mac_ip",),
-    ("x509", "opcua_uri"),
-    (),
-)
+EVIDENCE: tuple[tuple[str, ...], ...] = (("x509", "mac_ip", "address"), ("x509",), ("address",), ("mac_ip",), ())
+CHANNEL = (("x509", "opcua_uri"),)
+"""Besides, where the files speak of it: it makes the others rarer."""
 ROLES = ("mbaps-null", "mbaps:Operator")
 SPEAKERS = ("hmi-1", "hmi-2", "sensor-a", "drive-a", "sensor-3-1", "sensor-3-3", "historian")
 """Whose names are filled in."""
@@ -121,11 +116,12 @@ def probes(site: Site, protocols: Mapping[str, ProtocolSpec], texts: Iterable[st
         for one in members.get(name, (name,))
         for device in rule.devices
     ]
+    evidence = EVIDENCE + CHANNEL if "opcua_uri" in text else EVIDENCE
     chance = random.Random(1)
     found: dict[tuple[object, ...], Probe] = {}
     while len(found) < count:
         who, to = chance.choice(pairs) if chance.random() < 0.5 else (chance.choice((*site.devices, "stranger")), "")
-        kinds = EVIDENCE[0] if chance.random() < 0.5 else chance.choice(EVIDENCE)
+        kinds = evidence[0] if chance.random() < 0.5 else chance.choice(evidence)
         if "x509" in kinds and "mbaps" not in who:
             who = f"{who}+{chance.choice(ROLES)}"
         to = to or chance.choice([*asked])

@@ -77,7 +77,7 @@ def test_from_traffic_to_rules(recorder: RecordingPlc, tmp_path: Path) -> None:
     # Taken over as it is, and enforced: the looks that were learnt go on, and whatever acts ends.
     body = re.sub(r"mode: monitor\nmonitor: .*\n", "mode: enforce\n", text).replace("cell-3-learnt", "cell-3")
     (plant.folder / CELL).write_text(body)
-    assert sorted(path.name for path in surfaces.iterdir()) == ["cell-3.yaml", "uns.yaml"]
+    assert sorted(path.name for path in surfaces.iterdir()) == ["cell-3.yaml", "robot.yaml", "uns.yaml"]
     checked = bulkhead(plant, "check")
     assert checked.returncode == 0, checked.stdout
     with running(plant):
