@@ -25,4 +25,4 @@ class OpcuaPlan:
 
 
 FULL = OpcuaPlan(rounds=7, seconds=0.8, warmup=0.2, samples=40)
-QUICK = OpcuaPlan(rounds=3, seconds=0.15, warmup=0.05, samples=10)
+QUICK = OpcuaPlan(rounds=3, seconds=0.4, warmup=0.1, samples=10)

@@ -29,6 +29,8 @@ SLICE = 0.002
 """Seconds after which timers and signals get their turn."""
 FEW = 8
 """Ready sockets of one question that are handled as they come: their order is not worth its cost."""
+ASK_AGAIN = 0.0005
+"""Seconds of turns after which it is asked anew who is ready: somebody quiet may be."""
 HALVED = 0.25
 """Seconds in which the time that somebody took counts half as much."""
 QUESTIONS = 4096
@@ -125,7 +127,7 @@ class Poller:
         end, patience_ends = now + SLICE, now + PATIENCE
         self._inside = True
         for _ in range(QUESTIONS):
-            busy = self._handle_ready(end)
+            busy = self._handle_ready()
             while self._after:
                 self._finish_round()
             now = self._clock()
@@ -137,10 +139,10 @@ class Poller:
         if self._again:
             self._loop.call_soon(self._round)
 
-    def _handle_ready(self, end: float) -> bool:
+    def _handle_ready(self) -> bool:
         ready = self._epoll.poll(0)
         if len(ready) > FEW or self._again:
-            self._in_turns(ready, end)
+            self._in_turns(ready)
             return True
         for fd, events in ready:
             self._handle(fd, events)
@@ -158,11 +160,12 @@ class Poller:
         except Exception:
             _log.exception("a socket callback failed")
 
-    def _in_turns(self, ready: list[tuple[int, int]], end: float) -> None:
-        """Who took least comes first. What is not reached until ``end`` is ready still, when that is asked again."""
+    def _in_turns(self, ready: list[tuple[int, int]]) -> None:
+        """Who took least comes first. What is not reached in time is ready still, when that is asked again."""
         owners, spent, served, clock = self._owners, self._spent, self._served, self._clock
         again, self._again = self._again, []
         began = clock()
+        end = began + ASK_AGAIN
         if began >= self._halve_at:
             self._halve_at = began + HALVED
             self._spent = spent = {owner: cost / 2 for owner, cost in spent.items() if cost > SLICE / 100}
